@@ -1,0 +1,95 @@
+# outgate: see README.md; "make help" lists the targets.
+
+VERSION := 0.1.0
+BUILD   ?= build
+PREFIX  ?= /usr
+DESTDIR ?=
+CC      ?= cc
+CFLAGS  ?= -O2 -g
+EXIM_INCLUDE ?= /usr/include/exim4
+
+HARDEN := -D_FORTIFY_SOURCE=3 -fstack-protector-strong \
+	-fstack-clash-protection -fcf-protection=full \
+	-ftrivial-auto-var-init=zero -fzero-call-used-regs=used-gpr \
+	-fno-delete-null-pointer-checks -fno-strict-overflow \
+	-fno-strict-aliasing
+WARN := -Wall -Wextra -Werror -Wformat=2 -Wconversion -Wshadow -Wvla \
+	-Wcast-qual -Wstrict-prototypes -Wmissing-prototypes -Wundef
+OG_CPPFLAGS = -Ilocal_scan -D_GNU_SOURCE -DOG_VERSION='"$(VERSION)"' $(CPPFLAGS)
+OG_CFLAGS = -std=c11 -fPIC $(WARN) $(HARDEN) $(CFLAGS)
+OG_LDFLAGS = -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed $(LDFLAGS)
+LIBS := -lldap -llber -lcrypto
+
+# The whole tree with the sanitizers: make SANITIZE=1 BUILD=build/asan
+ifdef SANITIZE
+OG_CFLAGS += -O1 -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all -U_FORTIFY_SOURCE
+OG_LDFLAGS += -fsanitize=address,undefined
+endif
+
+objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
+LIB_OBJECTS  := $(call objects,local_scan/core) $(call objects,local_scan/io)
+EXIM_OBJECTS := $(call objects,local_scan/exim)
+CLI_OBJECTS  := $(call objects,local_scan/cli)
+TEST_OBJECTS := $(call objects,tests/lib)
+UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+
+.PHONY: all
+all: $(BUILD)/outgate.so $(BUILD)/outgate $(BUILD)/outgate.include
+
+# ---- what is built ----
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(OG_CPPFLAGS) $(OG_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Exim's own headers are not written for our warnings.
+$(EXIM_OBJECTS): OG_CPPFLAGS += -isystem $(EXIM_INCLUDE)
+$(BUILD)/tests/%.o: OG_CPPFLAGS += -Itests/lib -isystem $(EXIM_INCLUDE)
+
+$(BUILD)/liboutgate.a: $(LIB_OBJECTS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/outgate.so: $(EXIM_OBJECTS) $(BUILD)/liboutgate.a local_scan/exim/outgate.map
+	$(CC) -shared $(OG_LDFLAGS) $(OG_CFLAGS) -Wl,--exclude-libs,ALL \
+	    -Wl,--version-script=local_scan/exim/outgate.map -o $@ \
+	    $(EXIM_OBJECTS) $(BUILD)/liboutgate.a $(LIBS)
+
+$(BUILD)/outgate: $(CLI_OBJECTS) $(BUILD)/liboutgate.a
+	$(CC) $(OG_LDFLAGS) $(OG_CFLAGS) -o $@ $^ $(LIBS) -ljansson
+
+$(BUILD)/outgate.include: exim-config/include.sh $(wildcard exim-config/conf.d/*/*)
+	@mkdir -p $(@D)
+	exim-config/include.sh >$@.new
+	mv $@.new $@
+
+$(BUILD)/libtests.a: $(TEST_OBJECTS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+# -rdynamic: outgate.so finds the fake Exim's names in the test program
+$(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/libtests.a $(BUILD)/liboutgate.a
+	$(CC) $(OG_LDFLAGS) $(OG_CFLAGS) -rdynamic -o $@ $^ $(LIBS) -lcmocka -ljansson
+
+# ---- where it goes ----
+
+SHARE := $(DESTDIR)$(PREFIX)/share/outgate
+MODULE_DIR := $(DESTDIR)$(PREFIX)/lib/exim4/local_scan
+
+.PHONY: install uninstall
+install: all
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/outgate
+	install -D -m 0644 -t $(MODULE_DIR) $(BUILD)/outgate.so
+	install -D -m 0644 -t $(SHARE) outgate.conf.example
+	install -D -m 0644 -t $(SHARE)/exim-config $(BUILD)/outgate.include
+	cd exim-config && find conf.d -type f \
+	    -exec install -D -m 0644 {} $(SHARE)/exim-config/{} \;
+	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so
+	rm -rf $(SHARE)
+	-rmdir --ignore-fail-on-non-empty $(MODULE_DIR)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
