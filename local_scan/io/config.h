@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef OG_IO_CONFIG_H
+#define OG_IO_CONFIG_H
+
+#include "core/decide.h"
+#include "core/error.h"
+#include "io/directory.h"
+
+/*
+ * config.h - outgate.conf: "key value" lines in the manner of nslcd.conf.
+ */
+
+#define OG_CONFIG_PATH "/etc/outgate/outgate.conf"
+
+struct og_config {
+	struct og_org org;
+	struct og_directory directory;
+	char seal_dir[OG_PATH_SIZE];
+	char proof_dir[OG_PATH_SIZE];
+};
+
+/*
+ * Read the settings.
+ *
+ * path     absolute; a regular file, not a link, at most 64 KiB, owned by root
+ *          or by the running user, not writable by group or others
+ * config   complete and consistent on success, untouched otherwise
+ *
+ * OG_EINPUT   an unknown or repeated key, a bad or missing value; err begins
+ *             with "file:line: "
+ * OG_EDENIED  the file's owner, mode or type is not as it must be
+ * OG_ESYSTEM  it could not be read
+ */
+OG_MUST_CHECK enum og_status og_config_load(
+    const char *path, struct og_config *config, struct og_error *err);
+
+#endif
