@@ -433,24 +433,27 @@ og_from_finish(struct og_from *from)
 struct search {
 	const char *wanted;
 	size_t len;
-	uint8_t shorter[OG_ADDRESS_SIZE]; /* next shorter match, by length */
-	size_t matched;
+	uint8_t shorter[256]; /* the next shorter match, by length */
+	uint8_t matched;
 	bool whole_so_far; /* matched all, and it began where an address can */
 	bool found;
 
 	char last;
-	uint8_t n;	  /* octets so far; wraps around */
-	bool begins[256]; /* could an address begin at this one? by n */
+	uint8_t n;	      /* octets so far; wraps around */
+	bool begins[256];     /* could an address begin at this one? by n */
 };
 
-_Static_assert(OG_ADDRESS_SIZE <= 255, "a match must fit into .begins");
+_Static_assert(OG_ADDRESS_SIZE <= 256, "a match is counted in a uint8_t");
 
-static size_t
-advance(const struct search *search, size_t matched, char c)
+static uint8_t
+advance(const struct search *search, uint8_t matched, char c)
 {
-	while (matched > 0 && og_text_lower(search->wanted[matched]) != c)
+	while (og_text_lower(search->wanted[matched]) != c) {
+		if (matched == 0)
+			return 0;
 		matched = search->shorter[matched];
-	return matched + (og_text_lower(search->wanted[matched]) == c);
+	}
+	return (uint8_t)(matched + 1);
 }
 
 /* Can the octet c, right before an address, belong to a longer one? */
@@ -475,8 +478,8 @@ search_start(struct search *search, const char *wanted)
 
 	*search = (struct search){ .wanted = wanted, .len = strlen(wanted) };
 	for (i = 1; i < search->len; i++) {
-		search->shorter[i + 1] = (uint8_t)advance(search,
-		    search->shorter[i], og_text_lower(wanted[i]));
+		search->shorter[i + 1] = advance(
+		    search, search->shorter[i], og_text_lower(wanted[i]));
 	}
 }
 
@@ -541,6 +544,8 @@ og_from_mentions(const struct og_from *from, const char *address)
 {
 	size_t i;
 
+	if (!og_address_valid(address, strlen(address)))
+		return false;
 	if (from->too_many_lines)
 		return true;
 	for (i = 0; i < from->n_lines; i++) {

@@ -78,6 +78,8 @@ void og_from_finish(struct og_from *from);
  * blanks, quotes and backslashes, ASCII case ignored.  False alarms are
  * possible and harmless: the caller refuses.  With too_many_lines the answer
  * is always yes, because the lines that were not kept may hold it.
+ *
+ * address   one that og_address_valid refuses serves no gateway: never found
  */
 bool og_from_mentions(const struct og_from *from, const char *address);
 
