@@ -72,6 +72,9 @@ $(BUILD)/libtests.a: $(TEST_OBJECTS)
 $(BUILD)/tests/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/libtests.a $(BUILD)/liboutgate.a
 	$(CC) $(OG_LDFLAGS) $(OG_CFLAGS) -rdynamic -o $@ $^ $(LIBS) -lcmocka -ljansson
 
+.PHONY: unit
+unit: $(UNIT_TESTS) $(BUILD)/outgate.so
+
 # ---- where it goes ----
 
 SHARE := $(DESTDIR)$(PREFIX)/share/outgate
@@ -91,5 +94,66 @@ uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so
 	rm -rf $(SHARE)
 	-rmdir --ignore-fail-on-non-empty $(MODULE_DIR)
+
+# ---- trying and testing it ----
+
+# What a fresh Debian 12 lacks: to build and run it, and to test it.
+PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
+	exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
+	iproute2 util-linux mount python3
+TEST_PACKAGES := libcmocka-dev binutils perl
+
+.PHONY: packages test-packages
+packages:
+	@tests/lib/packages.sh $(PACKAGES)
+
+test-packages:
+	@tests/lib/packages.sh $(PACKAGES) $(TEST_PACKAGES)
+
+.PHONY: demo
+demo: packages
+	@$(MAKE) --no-print-directory -s all
+	@BUILD=$(BUILD) tests/demo/demo.py
+
+# What needs no server.
+CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/,test_directory test_module),$(UNIT_TESTS))
+SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
+	tests/cli/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
+	tests/static/test_*.py)
+ASAN := $(BUILD)/asan
+PROVE := CMOCKA_MESSAGE_OUTPUT=TAP prove -e ''
+
+.PHONY: check-core
+check-core: $(CORE_TESTS)
+	$(PROVE) $(CORE_TESTS)
+
+.PHONY: check-layers
+check-layers: all
+	BUILD=$(BUILD) tests/build/test_layers.py
+
+.PHONY: check
+check: test-packages
+	@$(MAKE) --no-print-directory -s all unit
+	@$(MAKE) --no-print-directory -s SANITIZE=1 BUILD=$(ASAN) unit
+	BUILD=$(BUILD) $(PROVE) $(UNIT_TESTS)
+	BUILD=$(ASAN) $(PROVE) $(patsubst $(BUILD)/%,$(ASAN)/%,$(UNIT_TESTS))
+	BUILD=$(BUILD) prove -e '' --timer -j 2 $(SCRIPTS)
+
+.PHONY: format
+format:
+	clang-format -i local_scan/*/*.[ch]
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:
+	@echo 'make            build the module, the command and the include file'
+	@echo 'make install    DESTDIR and PREFIX (/usr) as usual; make uninstall'
+	@echo 'make demo       real messages through real servers, explained'
+	@echo 'make check      every test; make check-core: those without servers'
+	@echo 'make static     EXIM_SRC=DIR: compile the module into Exim'
+	@echo 'make format, make check-layers, make clean'
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

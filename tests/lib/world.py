@@ -19,6 +19,7 @@ import email.policy
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import smtplib
 import socket
@@ -46,6 +47,8 @@ ORG_PASSWORDS = {"jo": "jo-org", "mia": "mia-org", "sam": "sam-org",
                  "kim": "kim-org", "nobody": "nobody-org"}
 PARTNER_PASSWORDS = {"jo.doe": "jo-partner", "mia.moe": "mia-partner",
                      "sam.roe": "sam-partner"}
+# The organisation's own login where the org route leads.
+RELAY = "org-relay", "re^lay:x"
 
 STAFF = "ou=staff,ou=people,dc=org,dc=example"
 JO = f"uid=jo,{STAFF}"
@@ -113,12 +116,15 @@ mailbox:
 """ + ARRIVED + """\
 org_route:
   driver = smtp
+  hosts_try_auth = *
 OUTGATE_RETRIES = yes
 begin retry
 .include /etc/exim4/outgate.include
 * * F,2d,1s
 begin authenticators
 OUTGATE_AUTHENTICATORS = yes
+OUTGATE_OTHERS_LINE = \
+  ${lookup{$host}nwildlsearch{/etc/exim4/passwd.client}{$value}fail}
 .include /etc/exim4/outgate.include
 @authenticators@
 """
@@ -336,7 +342,8 @@ class World:
         certificate(self.ca, server.name, server.etc / "server")
 
     def write_server_passwords(self, server):
-        server.write("passwords", passwords(PARTNER_PASSWORDS))
+        server.write("passwords", passwords(
+            dict([RELAY]) if server.name == OUTSIDE else PARTNER_PASSWORDS))
 
     def wait_for(self, name):
         wait_for_port("outside", ADDRESS[name], 465)
@@ -363,6 +370,7 @@ class World:
         self.org.write("outgate.include", pathlib.Path(
             "/usr/share/outgate/exim-config/outgate.include").read_text())
         self.org.write("passwords", passwords(ORG_PASSWORDS))
+        self.org.write("passwd.client", f"{OUTSIDE}:{RELAY[0]}:{RELAY[1]}\n")
         self.org.write("exim4.conf", fill(
             ORG_CONFIG, authenticators=SERVER_AUTHENTICATORS,
             condition="yes", macros=self.macros, routers=self.routers,
@@ -477,7 +485,7 @@ class World:
         return wait(lambda: [
             message for _, message in self.everything()
             if message["X-Arrived-From"] == "<>" and
-            f"Subject: {subject}" in message.as_string()], bool)
+            f"Subject: {subject}" in unfolded(message)], bool)
 
     def everything(self):
         return [(name, message) for name, server in self.servers.items()
@@ -503,6 +511,10 @@ class World:
             base="cn=Search,cn=Operations,cn=Monitor", scope="base",
             bind=self.slapd.root)
         return int(found.entries[0]["monitoropinitiated"][0])
+
+
+def unfolded(message):
+    return re.sub(r"\s+", " ", message.as_string())
 
 
 def wait(look, enough):
