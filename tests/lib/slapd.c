@@ -101,18 +101,18 @@ run(const struct slapd *slapd, const char *const argv[])
 static bool
 make_certificates(const struct slapd *slapd, enum slapd_tls tls)
 {
-	const char *name = tls == SLAPD_TLS ? "subjectAltName=IP:127.0.0.1"
-					    : "subjectAltName=DNS:other.example";
+	const char *name = tls == SLAPD_TLS
+			       ? "subjectAltName=IP:127.0.0.1"
+			       : "subjectAltName=DNS:other.example";
 	const char *const ca[] = { "openssl", "req", "-x509", "-newkey", "ec",
 		"-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
 		"-subj", "/CN=test CA", "-keyout", "ca.key", "-out", "ca.pem",
 		NULL };
-	const char *const leaf[] = { "openssl", "req", "-x509", "-newkey",
-		"ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-		"2", "-subj", "/CN=test server", "-addext", name, "-addext",
-		"basicConstraints=critical,CA:FALSE", "-CA", "ca.pem",
-		"-CAkey", "ca.key", "-keyout", "server.key", "-out",
-		"server.pem", NULL };
+	const char *const leaf[] = { "openssl", "req", "-x509", "-newkey", "ec",
+		"-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+		"-subj", "/CN=test server", "-addext", name, "-addext",
+		"basicConstraints=critical,CA:FALSE", "-CA", "ca.pem", "-CAkey",
+		"ca.key", "-keyout", "server.key", "-out", "server.pem", NULL };
 
 	return run(slapd, ca) && run(slapd, leaf);
 }
@@ -121,14 +121,13 @@ static void
 write_includes(const struct slapd *slapd, FILE *conf,
     const struct slapd_setup *setup, const char *cwd)
 {
-	static const char *const schemas[] = {
-		"core", "cosine", "inetorgperson"
-	};
+	static const char *const schemas[] = { "core", "cosine",
+		"inetorgperson" };
 	size_t i;
 
 	for (i = 0; i < 3; i++)
-		(void)fprintf(conf, "include /etc/ldap/schema/%s.schema\n",
-		    schemas[i]);
+		(void)fprintf(
+		    conf, "include /etc/ldap/schema/%s.schema\n", schemas[i]);
 	if (setup->schema == NULL)
 		(void)fprintf(conf, "include \"%s/" SCHEMA "\"\n", cwd);
 	else
@@ -149,8 +148,8 @@ write_conf(const struct slapd *slapd, const struct slapd_setup *setup)
 		return false;
 	}
 	write_includes(slapd, conf, setup, cwd);
-	(void)fprintf(conf,
-	    "modulepath /usr/lib/ldap\nmoduleload back_mdb\nthreads 4\n");
+	(void)fprintf(
+	    conf, "modulepath /usr/lib/ldap\nmoduleload back_mdb\nthreads 4\n");
 	if (setup->tls != SLAPD_NO_TLS)
 		(void)fprintf(conf,
 		    "TLSCACertificateFile %s/ca.pem\n"
@@ -197,8 +196,8 @@ slapd_ldapi_uri(const char *path, char *uri, size_t size)
 	for (; *path != '\0' && n < size; path++) {
 		char one[2] = { *path, '\0' };
 
-		n += (size_t)snprintf(uri + n, size - n, "%s",
-		    *path == '/' ? "%2F" : one);
+		n += (size_t)snprintf(
+		    uri + n, size - n, "%s", *path == '/' ? "%2F" : one);
 	}
 }
 
@@ -207,8 +206,8 @@ name_uris(struct slapd *slapd, const struct slapd_setup *setup)
 {
 	path_of(slapd, "s", slapd->socket, sizeof slapd->socket);
 	slapd_ldapi_uri(slapd->socket, slapd->ldapi, sizeof slapd->ldapi);
-	(void)snprintf(slapd->ldap, sizeof slapd->ldap,
-	    "ldap://127.0.0.1:%u", free_port());
+	(void)snprintf(slapd->ldap, sizeof slapd->ldap, "ldap://127.0.0.1:%u",
+	    free_port());
 	if (setup->tls != SLAPD_NO_TLS)
 		(void)snprintf(slapd->ldaps, sizeof slapd->ldaps,
 		    "ldaps://127.0.0.1:%u", free_port());
@@ -224,7 +223,7 @@ accepts(const struct slapd *slapd)
 	(void)snprintf(
 	    address.sun_path, sizeof address.sun_path, "%s", slapd->socket);
 	ok = fd >= 0 &&
-	    connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+	     connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
 	(void)close(fd);
 	return ok;
 }
@@ -261,8 +260,8 @@ launch(struct slapd *slapd, const struct slapd_setup *setup)
 		"-h", uris, NULL };
 
 	name_uris(slapd, setup);
-	(void)snprintf(uris, sizeof uris, "%s %s %s", slapd->ldap,
-	    slapd->ldaps, slapd->ldapi);
+	(void)snprintf(uris, sizeof uris, "%s %s %s", slapd->ldap, slapd->ldaps,
+	    slapd->ldapi);
 	slapd->pid = spawn(slapd, argv);
 	if (slapd->pid < 0) {
 		slapd->pid = 0;
@@ -274,13 +273,12 @@ launch(struct slapd *slapd, const struct slapd_setup *setup)
 static bool
 prepare(struct slapd *slapd, const struct slapd_setup *setup)
 {
-	const char *const argv[] = {
-		SLAPADD, "-q", "-f", "slapd.conf", "-l", "data.ldif", NULL
-	};
+	const char *const argv[] = { SLAPADD, "-q", "-f", "slapd.conf", "-l",
+		"data.ldif", NULL };
 	char db[96];
 
-	(void)snprintf(slapd->dir, sizeof slapd->dir, "%s",
-	    "/tmp/outgate-slapd-XXXXXX");
+	(void)snprintf(
+	    slapd->dir, sizeof slapd->dir, "%s", "/tmp/outgate-slapd-XXXXXX");
 	if (mkdtemp(slapd->dir) == NULL) {
 		slapd->dir[0] = '\0';
 		return false;
@@ -289,12 +287,12 @@ prepare(struct slapd *slapd, const struct slapd_setup *setup)
 	path_of(slapd, "ca.pem", slapd->ca, sizeof slapd->ca);
 	path_of(slapd, "db", db, sizeof db);
 	return mkdir(db, 0700) == 0 &&
-	    write_text(slapd, "data.ldif", setup->ldif) &&
-	    write_text(slapd, "test.schema",
-		setup->schema == NULL ? "" : setup->schema) &&
-	    (setup->tls == SLAPD_NO_TLS ||
-		make_certificates(slapd, setup->tls)) &&
-	    write_conf(slapd, setup) && run(slapd, argv);
+	       write_text(slapd, "data.ldif", setup->ldif) &&
+	       write_text(slapd, "test.schema",
+		   setup->schema == NULL ? "" : setup->schema) &&
+	       (setup->tls == SLAPD_NO_TLS ||
+		   make_certificates(slapd, setup->tls)) &&
+	       write_conf(slapd, setup) && run(slapd, argv);
 }
 
 static void
