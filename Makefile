@@ -35,7 +35,8 @@ TEST_OBJECTS := $(call objects,tests/lib)
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: all
-all: $(BUILD)/outgate.so $(BUILD)/outgate $(BUILD)/outgate.include
+all: $(BUILD)/outgate.so $(BUILD)/outgate $(BUILD)/outgate.include \
+	$(BUILD)/bounce.txt
 
 # ---- what is built ----
 
@@ -64,6 +65,12 @@ $(BUILD)/outgate.include: exim-config/include.sh $(wildcard exim-config/conf.d/*
 	exim-config/include.sh >$@.new
 	mv $@.new $@
 
+# Exim expands the text of a bounce, but no macros in it.
+$(BUILD)/bounce.txt: exim-config/bounce.txt
+	@mkdir -p $(@D)
+	sed -e 's|OUTGATE_MODULE|$(PREFIX)/lib/exim4/local_scan/outgate.so|' \
+	    -e 's|OUTGATE_PATIENCE|172800|' $< >$@
+
 $(BUILD)/libtests.a: $(TEST_OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $^
@@ -79,19 +86,24 @@ unit: $(UNIT_TESTS) $(BUILD)/outgate.so
 
 SHARE := $(DESTDIR)$(PREFIX)/share/outgate
 MODULE_DIR := $(DESTDIR)$(PREFIX)/lib/exim4/local_scan
+MAN := $(DESTDIR)$(PREFIX)/share/man
 
 .PHONY: install uninstall
 install: all
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/outgate
 	install -D -m 0644 -t $(MODULE_DIR) $(BUILD)/outgate.so
 	install -D -m 0644 -t $(SHARE) outgate.conf.example
-	install -D -m 0644 -t $(SHARE)/exim-config $(BUILD)/outgate.include
+	install -D -m 0644 -t $(SHARE)/exim-config $(BUILD)/outgate.include \
+	    $(BUILD)/bounce.txt
 	cd exim-config && find conf.d -type f \
 	    -exec install -D -m 0644 {} $(SHARE)/exim-config/{} \;
+	install -D -m 0644 -t $(MAN)/man1 docs/man/outgate.1
+	install -D -m 0644 -t $(MAN)/man5 docs/man/outgate.conf.5
 	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so
+	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so \
+	    $(MAN)/man1/outgate.1 $(MAN)/man5/outgate.conf.5
 	rm -rf $(SHARE)
 	-rmdir --ignore-fail-on-non-empty $(MODULE_DIR)
 
@@ -101,25 +113,25 @@ uninstall:
 PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
 	exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
 	iproute2 util-linux mount python3
-TEST_PACKAGES := libcmocka-dev binutils perl
+TEST_PACKAGES := libcmocka-dev binutils perl faketime
 
 .PHONY: packages test-packages
 packages:
 	@tests/lib/packages.sh $(PACKAGES)
 
 test-packages:
-	@tests/lib/packages.sh $(PACKAGES) $(TEST_PACKAGES)
+	@tests/lib/packages.sh $(PACKAGES) $(TEST_PACKAGES) $(STATIC_PACKAGES)
 
 .PHONY: demo
 demo: packages
 	@$(MAKE) --no-print-directory -s all
-	@BUILD=$(BUILD) tests/demo/demo.py
+	@BUILD=$(BUILD) exec tests/demo/demo.py
 
 # What needs no server.
 CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/,test_directory test_module),$(UNIT_TESTS))
 SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
 	tests/cli/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
-	tests/static/test_*.py)
+	tests/static/test_*.py tests/abi7/test_*.py tests/docs/test_*.py)
 ASAN := $(BUILD)/asan
 PROVE := CMOCKA_MESSAGE_OUTPUT=TAP prove -e ''
 
@@ -155,5 +167,7 @@ help:
 	@echo 'make check      every test; make check-core: those without servers'
 	@echo 'make static     EXIM_SRC=DIR: compile the module into Exim'
 	@echo 'make format, make check-layers, make clean'
+
+include exim-static.mk
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -220,6 +220,12 @@ credentials(const struct og_org *org, const struct og_facts *facts,
 		return refuse(d, OG_WHY_NO_PASSWORD, CODE_CREDENTIALS, address,
 		    "outgatePassword: the stored password cannot be used; "
 		    "enter it again");
+	if (lacks(d, records->refused, OG_NEED_REFUSED))
+		return true;
+	if (records->refused == OG_FOUND)
+		return refuse(d, OG_WHY_NO_PASSWORD, CODE_CREDENTIALS, address,
+		    "outgatePassword: your outbound gateway's server refused "
+		    "this login and password; enter the right ones");
 	return false;
 }
 

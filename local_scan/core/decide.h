@@ -69,6 +69,7 @@ enum og_need {
 	OG_NEED_GATEWAY,
 	OG_NEED_PERMISSION,
 	OG_NEED_PROOF,
+	OG_NEED_REFUSED,
 };
 
 /* An address, a colon and a sentence. */
@@ -85,8 +86,8 @@ struct og_decision {
 	 */
 	char reply[OG_REPLY_SIZE];
 	/*
-	 * The checked settings: always with OG_GATEWAY, and with
-	 * OG_NEED_PROOF, whose answer depends on host and port.
+	 * The checked settings: always with OG_GATEWAY, and
+	 * with OG_NEED_PROOF and OG_NEED_REFUSED, whose answers depend on them.
 	 */
 	struct og_gateway gateway;
 };
@@ -97,7 +98,7 @@ struct og_decision {
  * decision   is written whole
  *
  * Asked again with the needed record known, it comes to an answer after at
- * most four rounds.
+ * most five rounds.
  */
 void og_decide(const struct og_org *org, const struct og_facts *facts,
     const struct og_records *records, struct og_decision *decision);

@@ -345,8 +345,8 @@ og_json_read(const char *json, size_t len, struct og_json_member *members,
 		    err, OG_EINPUT, "JSON: something follows the object");
 	for (i = 0; i < n; i++) {
 		if (!members[i].seen)
-			return og_fail(err, OG_EINPUT,
-			    "JSON: '%s' is missing", members[i].name);
+			return og_fail(err, OG_EINPUT, "JSON: '%s' is missing",
+			    members[i].name);
 	}
 	return OG_OK;
 }

@@ -95,6 +95,9 @@ struct og_records {
 
 	/* FOUND: a proof is valid for owner, address, host and port */
 	enum og_lookup proof;
+
+	/* FOUND: the server has refused the login with this very password */
+	enum og_lookup refused;
 };
 
 #endif

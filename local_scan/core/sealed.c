@@ -14,7 +14,6 @@
 #include "core/base64.h"
 
 #define RECIPIENTS_MAX 4
-#define NAME_MAX_OCTETS 256
 /* RFC 5280, 4.1.2.2, and a leading zero */
 #define SERIAL_MAX_OCTETS 21
 #define WRAPPED_KEY_OCTETS 40
@@ -153,7 +152,7 @@ take_name(struct der *in)
 {
 	struct der name, relative;
 
-	if (!take(in, TAG_SEQUENCE, &name) || name.left > NAME_MAX_OCTETS)
+	if (!take(in, TAG_SEQUENCE, &name))
 		return false;
 	while (name.left > 0) {
 		if (!take(&name, TAG_SET, &relative) || relative.left == 0)

@@ -1,182 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * deliver.c - what routers, transports and authenticators ask at delivery.
+ * deliver.c - what routers, transports, authenticators and retry rules ask.
  *
- * Each is a function for ${dlfunc}; exim-config/ shows the calls.  The verdict
- * says whose gateway it is; everything else is read again from the directory
- * and decided again by the same policy, so that a mended setting or a
- * withdrawn permission counts for queued mail too.
- *
- * A password leaves through outgate_password() only: once in a process, to the
- * host and port it was sealed for, over TLS whose certificate was verified.
+ * Each is a function for ${dlfunc}; exim-config/ shows the calls.  A password
+ * leaves through outgate_password() only: once in a process, to the host and
+ * port it was sealed for, over TLS whose certificate was verified.
  */
 #include "exim/host.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/text.h"
-#include "core/verdict.h"
+#include "exim/route.h"
 #include "exim/settings.h"
-#include "io/resolve.h"
-#include "io/seal.h"
 
 exim_dlfunc_t outgate_route;
 exim_dlfunc_t outgate_may_try;
 exim_dlfunc_t outgate_login;
 exim_dlfunc_t outgate_password;
-
-#define REFUSAL_SIZE (OG_REPLY_SIZE + 16)
-
-/* A route is read once for all recipients of a message, not once each. */
-#define FRESH_S 10
-
-/* What is known of the message that this delivery process works on. */
-struct route {
-	char text[OG_VERDICT_SIZE]; /* the verdict it belongs to; "" none */
-	time_t read_at;
-	/* ":fail: ..." or ":defer: ..." for a redirect router; "" go ahead */
-	char refusal[REFUSAL_SIZE];
-	struct og_verdict verdict;
-	/* go ahead: */
-	struct og_gateway gateway;
-	char sealed[OG_SEALED_SIZE];
-};
-
-static void
-set_refusal(struct route *route, const char *special, const char *what)
-{
-	struct og_text text;
-
-	og_text_start(&text, route->refusal, sizeof route->refusal);
-	og_text_putf(&text, ":%s: %s", special, what);
-}
-
-static void
-bounce(struct route *route, const char *what)
-{
-	struct og_text text;
-
-	og_text_start(&text, route->refusal, sizeof route->refusal);
-	og_text_putf(&text, ":fail: %s: %s", route->verdict.from, what);
-}
-
-/* A reply without its enhanced status code. */
-static const char *
-sentence(const char *reply)
-{
-	const char *blank = strchr(reply, ' ');
-
-	return blank != NULL ? blank + 1 : reply;
-}
-
-/* Does the seal open for this use?  The password is not kept. */
-static void
-try_seal(const struct og_config *config, struct route *route)
-{
-	struct og_secret secret;
-	struct og_error err;
-	enum og_status status = og_seal_open(config->seal_dir,
-	    route->verdict.owner, &route->gateway, route->sealed, &secret,
-	    &err);
-
-	og_secret_wipe(&secret);
-	if (status == OG_OK)
-		return;
-	log_write(0, LOG_MAIN, "outgate: from=%s password: %s",
-	    route->verdict.from, err.text);
-	if (status == OG_ESYSTEM)
-		set_refusal(route, "defer",
-		    "the mail server cannot open the password at the moment");
-	else
-		bounce(route,
-		    "outgatePassword: the stored password does not fit the "
-		    "outbound gateway's settings any more; enter it again");
-}
-
-static void
-judge(const struct og_config *config, const struct og_records *records,
-    const struct og_decision *decision, struct route *route)
-{
-	switch (decision->action) {
-	case OG_DEFER:
-		set_refusal(route, "defer", sentence(decision->reply));
-		return;
-	case OG_REFUSE:
-		set_refusal(route, "fail", sentence(decision->reply));
-		return;
-	case OG_ORG:
-		/* internal now, or no such login: never by the org route */
-		bounce(route, "your outbound gateway is gone");
-		return;
-	case OG_GATEWAY:
-		break;
-	}
-	if (strcmp(records->owner, route->verdict.owner) != 0) {
-		bounce(route, "the account that sent this message is gone");
-		return;
-	}
-	route->gateway = decision->gateway;
-	memcpy(route->sealed, records->entry.password, sizeof route->sealed);
-	try_seal(config, route);
-}
-
-static void
-read_route(struct route *route)
-{
-	struct og_records *records;
-	struct og_facts facts = { .submission = true };
-	struct og_decision decision;
-	struct og_config config;
-	struct og_error why;
-	const struct og_config *settings = og_settings(&why);
-
-	records = calloc(1, sizeof *records);
-	if (settings == NULL || records == NULL) {
-		log_write(0, LOG_MAIN, "outgate: %s",
-		    settings == NULL ? why.text : "out of memory");
-		set_refusal(route, "defer",
-		    "settings for outbound gateways cannot be read");
-		free(records);
-		return;
-	}
-	config = *settings;
-	/* what reception may let pass by the org route comes back here */
-	config.org.refuse_unlisted = config.org.refuse_forbidden = true;
-	memcpy(facts.login, route->verdict.login, sizeof facts.login);
-	facts.from.state = OG_FROM_READ;
-	memcpy(facts.from.address, route->verdict.from,
-	    sizeof facts.from.address);
-	og_resolve(&config, &facts, records, &decision, &why);
-	if (why.text[0] != '\0')
-		log_write(0, LOG_MAIN, "outgate: from=%s why=%s: %s",
-		    route->verdict.from, og_reason_word(decision.reason),
-		    why.text);
-	judge(&config, records, &decision, route);
-	free(records);
-}
-
-/* The route for a verdict; NULL when the text is no gateway verdict. */
-static const struct route *
-find_route(const uschar *data)
-{
-	static struct route route;
-	const char *text = (const char *)data;
-	struct og_error err;
-
-	if (strcmp(route.text, text) == 0 && route.text[0] != '\0' &&
-	    time(NULL) - route.read_at < FRESH_S)
-		return &route;
-	explicit_bzero(&route, sizeof route);
-	if (og_verdict_parse(text, &route.verdict, &err) != OG_OK ||
-	    route.verdict.way != OG_GATEWAY)
-		return NULL;
-	read_route(&route);
-	route.read_at = time(NULL);
-	memcpy(route.text, text, strlen(text) + 1);
-	return &route;
-}
+exim_dlfunc_t outgate_event;
+exim_dlfunc_t outgate_refused;
 
 static int
 fail(uschar **yield, const char *why)
@@ -185,39 +30,46 @@ fail(uschar **yield, const char *why)
 	return FAIL;
 }
 
+static bool
+is(const uschar *argument, const char *word)
+{
+	return strcmp((const char *)argument, word) == 0;
+}
+
 /*
  * ${dlfunc{SO}{outgate_route}{$local_scan_data}{WORD}}
  *
- * WORD   refusal: "" to go ahead, else the data of a redirect router
- *        host, port, tls, from: of the gateway; fails unless refusal is ""
+ * WORD   refusal: ":fail: ..." for a redirect router, or ""
+ *        hold: why the message has to wait, or ""
+ *        host, port, tls, from: of the gateway; fails unless both are ""
  */
 int
 outgate_route(uschar **yield, int argc, uschar *argv[])
 {
-	const struct route *route;
-	const char *word;
-	char port[8];
+	const struct og_route *route;
 	struct og_text text;
+	char port[8];
 
 	if (argc != 2)
 		return fail(yield, "outgate_route takes two arguments");
-	word = (const char *)argv[1];
-	route = find_route(argv[0]);
+	route = og_route_find((const char *)argv[0]);
 	if (route == NULL)
 		return fail(yield, "not a gateway verdict of this outgate");
 	og_text_start(&text, port, sizeof port);
 	og_text_putf(&text, "%u", route->gateway.port);
-	if (strcmp(word, "refusal") == 0)
+	if (is(argv[1], "refusal"))
 		*yield = og_host_copy(route->refusal);
-	else if (route->refusal[0] != '\0')
+	else if (is(argv[1], "hold"))
+		*yield = og_host_copy(route->hold);
+	else if (!og_route_goes(route))
 		return fail(yield, "this message has no route");
-	else if (strcmp(word, "host") == 0)
+	else if (is(argv[1], "host"))
 		*yield = og_host_copy(route->gateway.host);
-	else if (strcmp(word, "port") == 0)
+	else if (is(argv[1], "port"))
 		*yield = og_host_copy(port);
-	else if (strcmp(word, "tls") == 0)
+	else if (is(argv[1], "tls"))
 		*yield = og_host_copy(og_tls_word(route->gateway.tls));
-	else if (strcmp(word, "from") == 0)
+	else if (is(argv[1], "from"))
 		*yield = og_host_copy(route->verdict.from);
 	else
 		return fail(yield, "outgate_route knows no such word");
@@ -226,18 +78,6 @@ outgate_route(uschar **yield, int argc, uschar *argv[])
 
 /* Has this process given its password away? */
 static bool password_used;
-
-static enum og_status
-open_seal(const struct route *route, struct og_secret *secret,
-    struct og_error *err)
-{
-	const struct og_config *config = og_settings(err);
-
-	if (config == NULL)
-		return OG_ESYSTEM;
-	return og_seal_open(config->seal_dir, route->verdict.owner,
-	    &route->gateway, route->sealed, secret, err);
-}
 
 /*
  * ${dlfunc{SO}{outgate_may_try}{$local_scan_data}{MECHANISM}}: "yes" or "no"
@@ -249,17 +89,17 @@ open_seal(const struct route *route, struct og_secret *secret,
 int
 outgate_may_try(uschar **yield, int argc, uschar *argv[])
 {
-	const struct route *route;
+	const struct og_route *route;
 	struct og_secret secret;
 	struct og_error err;
 	bool may = false;
 
 	if (argc != 2)
 		return fail(yield, "outgate_may_try takes two arguments");
-	route = find_route(argv[0]);
-	if (route != NULL && route->refusal[0] == '\0' && !password_used) {
-		may = open_seal(route, &secret, &err) == OG_OK;
-		if (may && strcmp((const char *)argv[1], "plain") == 0)
+	route = og_route_find((const char *)argv[0]);
+	if (route != NULL && og_route_goes(route) && !password_used) {
+		may = og_route_open(route, &secret, &err) == OG_OK;
+		if (may && is(argv[1], "plain"))
 			may = secret.text[0] != '^' &&
 			    route->gateway.login[0] != '^';
 		og_secret_wipe(&secret);
@@ -290,7 +130,7 @@ yield_credential(uschar **yield, const char *text, const uschar *mechanism)
 {
 	char escaped[ESCAPED_SIZE];
 
-	if (strcmp((const char *)mechanism, "cram") == 0) {
+	if (is(mechanism, "cram")) {
 		*yield = og_host_copy(text);
 		return OK;
 	}
@@ -305,23 +145,24 @@ yield_credential(uschar **yield, const char *text, const uschar *mechanism)
 int
 outgate_login(uschar **yield, int argc, uschar *argv[])
 {
-	const struct route *route;
+	const struct og_route *route;
 
 	if (argc != 2)
 		return fail(yield, "outgate_login takes two arguments");
-	route = find_route(argv[0]);
-	if (route == NULL || route->refusal[0] != '\0')
+	route = og_route_find((const char *)argv[0]);
+	if (route == NULL || !og_route_goes(route))
 		return FAIL_FORCED;
 	return yield_credential(yield, route->gateway.login, argv[1]);
 }
 
 static bool
-is_dialled(const struct route *route, const uschar *host, const uschar *port)
+is_dialled(
+    const struct og_route *route, const uschar *host, const uschar *port)
 {
 	struct og_error err;
 	uint16_t number;
 
-	return strcmp((const char *)host, route->gateway.host) == 0 &&
+	return is(host, route->gateway.host) &&
 	    og_host_port((const char *)port, &number, &err) == OG_OK &&
 	    number == route->gateway.port;
 }
@@ -337,22 +178,104 @@ is_dialled(const struct route *route, const uschar *host, const uschar *port)
 int
 outgate_password(uschar **yield, int argc, uschar *argv[])
 {
-	const struct route *route;
+	const struct og_route *route;
 	struct og_secret secret;
 	struct og_error err;
 	int status = FAIL_FORCED;
 
 	if (argc != 5)
 		return fail(yield, "outgate_password takes five arguments");
-	route = find_route(argv[0]);
-	if (route == NULL || route->refusal[0] != '\0' || password_used ||
-	    !is_dialled(route, argv[2], argv[3]) ||
-	    strcmp((const char *)argv[4], "1") != 0)
+	route = og_route_find((const char *)argv[0]);
+	if (route == NULL || !og_route_goes(route) || password_used ||
+	    !is_dialled(route, argv[2], argv[3]) || !is(argv[4], "1"))
 		return FAIL_FORCED;
-	if (open_seal(route, &secret, &err) == OG_OK) {
+	if (og_route_open(route, &secret, &err) == OG_OK) {
 		password_used = true;
 		status = yield_credential(yield, secret.text, argv[1]);
 	}
 	og_secret_wipe(&secret);
 	return status;
+}
+
+/* Exim's ERRNO_AUTHFAIL and those of a message, not of the server. */
+#define EXIM_AUTHFAIL (-42)
+#define EXIM_RCPT4XX (-44)
+#define EXIM_DATA4XX (-46)
+
+static enum og_status
+remember(const char *dir, const struct og_route *route, long code,
+    struct og_error *err)
+{
+	const struct og_use use = og_route_use(route);
+	struct og_secret secret;
+	enum og_status status;
+
+	if (code != EXIM_AUTHFAIL || !password_used)
+		return og_memory_fail(dir, &use, err);
+	status = og_route_open(route, &secret, err);
+	if (status == OG_OK)
+		status = og_memory_refuse(dir, &use, &secret, err);
+	og_secret_wipe(&secret);
+	return status;
+}
+
+/*
+ * ${dlfunc{SO}{outgate_event}{$local_scan_data}{$event_name}
+ *     {$event_defer_errno}{$host}{$host_port}}: always ""
+ *
+ * Of a transport's event_action: remembers that a gateway failed.  A server
+ * that nobody can reach is left to Exim's own retry times, and a 4xx after
+ * MAIL is the message's, not the gateway's.
+ */
+int
+outgate_event(uschar **yield, int argc, uschar *argv[])
+{
+	const struct og_route *route;
+	const struct og_config *config;
+	struct og_error err;
+	long code;
+
+	if (argc != 5)
+		return fail(yield, "outgate_event takes five arguments");
+	*yield = og_host_copy("");
+	if (!is(argv[1], "msg:host:defer"))
+		return OK;
+	code = strtol((const char *)argv[2], NULL, 10);
+	route = og_route_last((const char *)argv[0]);
+	config = og_settings(&err);
+	if (route == NULL || config == NULL ||
+	    !is_dialled(route, argv[3], argv[4]) || code == ECONNREFUSED ||
+	    code == EHOSTUNREACH || code == ENETUNREACH ||
+	    (code <= EXIM_RCPT4XX && code >= EXIM_DATA4XX))
+		return OK;
+	if (remember(config->state_dir, route, code, &err) != OG_OK)
+		log_write(0, LOG_MAIN, "outgate: %s", err.text);
+	return OK;
+}
+
+/*
+ * ${dlfunc{SO}{outgate_refused}{$local_scan_data}}: "yes" or "no"
+ *
+ * Has this message's login been refused, with the password it has now?  For
+ * the retry rule that gives up at once, and for the text of the bounce.
+ */
+int
+outgate_refused(uschar **yield, int argc, uschar *argv[])
+{
+	const struct og_route *route;
+	const struct og_config *config;
+	struct og_error err;
+	struct og_use use;
+	bool refused = false;
+
+	if (argc != 1)
+		return fail(yield, "outgate_refused takes one argument");
+	route = og_route_last((const char *)argv[0]);
+	config = og_settings(&err);
+	if (route != NULL && config != NULL && route->sealed[0] != '\0') {
+		use = og_route_use(route);
+		refused = og_memory_refused(config->state_dir, &use);
+	}
+	*yield = og_host_copy(refused ? "yes" : "no");
+	return OK;
 }

@@ -16,6 +16,7 @@
 #define CONFIG_SIZE (64 * 1024 + 1)
 #define TIMEOUT_MS_DEFAULT 2000
 #define HEDGE_MS_DEFAULT 400
+#define HOLD_S_DEFAULT 900
 
 struct word {
 	const char *at;
@@ -132,6 +133,13 @@ read_proof_dir(struct og_config *config, const struct word *value,
 	return read_path(config->proof_dir, value, err);
 }
 
+static enum og_status
+read_state_dir(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return read_path(config->state_dir, value, err);
+}
+
 /* An attribute description: RFC 4512, 1.4 keystring; no options. */
 static enum og_status
 read_attribute(char out[OG_ATTRIBUTE_SIZE], const struct word *value,
@@ -197,6 +205,13 @@ read_hedge_ms(struct og_config *config, const struct word *value,
     struct og_error *err)
 {
 	return read_number(value, 10, 10000, &config->directory.hedge_ms, err);
+}
+
+static enum og_status
+read_hold_s(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return read_number(value, 0, 86400, &config->hold_s, err);
 }
 
 static enum og_status
@@ -294,6 +309,8 @@ static const struct key {
 	{ "proof", ONE, false, read_proof },
 	{ "seal_dir", ONE, false, read_seal_dir },
 	{ "proof_dir", ONE, false, read_proof_dir },
+	{ "state_dir", ONE, false, read_state_dir },
+	{ "hold_s", ONE, false, read_hold_s },
 };
 #define N_KEYS (sizeof keys / sizeof keys[0])
 
@@ -420,6 +437,8 @@ set_defaults(struct og_config *config)
 		},
 		.seal_dir = "/etc/outgate/seal",
 		.proof_dir = "/etc/outgate/proof",
+		.state_dir = "/var/spool/exim4/outgate",
+		.hold_s = HOLD_S_DEFAULT,
 	};
 }
 

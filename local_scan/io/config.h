@@ -17,6 +17,8 @@ struct og_config {
 	struct og_directory directory;
 	char seal_dir[OG_PATH_SIZE];
 	char proof_dir[OG_PATH_SIZE];
+	char state_dir[OG_PATH_SIZE]; /* see memory.h */
+	int hold_s; /* how long a gateway that failed is left alone */
 };
 
 /*

@@ -14,10 +14,13 @@
 #include "io/ldap.h"
 
 #include <ldap.h>
+#include <ldap_schema.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/permission.h"
+#include "core/sealed.h"
 #include "core/text.h"
 #include "io/file.h"
 
@@ -927,6 +930,467 @@ og_ldap_ask(const struct og_ldap_task *task, struct og_records *records,
 		status = read_levels(&s, records, err);
 	ldap_dnfree(s.user.rdn);
 	ldap_dnfree(s.base.rdn);
+	if (s.ld != NULL)
+		(void)ldap_unbind_ext(s.ld, NULL, NULL);
+	return status;
+}
+
+/* The survey. */
+
+/* Gateways that are looked at; a server's own limit is often lower. */
+#define SURVEY_MAX 10000
+/* Nobody has it, but the server has to look. */
+#define NOBODY "outgate-doctor"
+
+/* What the schema must say; see ldap-schema/outgate.toml. */
+static const struct {
+	const char *name;
+	bool single;	/* a second value would be as good as the first */
+	bool no_compare; /* or "delete this value" tells a right guess */
+} schema_attributes[] = {
+	{ "outgateAllowed", true, false },
+	{ "outgateAllowedHost", false, false },
+	{ "outgateAddress", false, false },
+	{ "outgateHost", true, false },
+	{ "outgatePort", true, false },
+	{ "outgateTLS", true, false },
+	{ "outgateLogin", true, false },
+	{ "outgatePassword", true, true },
+	{ "outgateProof", false, false },
+	{ "outgateEnabled", true, false },
+	{ "outgateStatus", true, false },
+};
+#define N_SCHEMA_ATTRIBUTES \
+	(sizeof schema_attributes / sizeof schema_attributes[0])
+
+static char no_attributes[] = LDAP_NO_ATTRS;
+
+static int
+ms_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int)((now.tv_sec - start->tv_sec) * 1000 +
+		     (now.tv_nsec - start->tv_nsec) / 1000000);
+}
+
+/* Search at once; *found as search_receive gives it. */
+static enum og_status
+search_now(struct session *s, struct search *search, LDAPMessage **found,
+    struct og_error *err)
+{
+	enum og_status status = search_send(s, search, err);
+
+	if (status == OG_OK)
+		status = search_receive(s, search, found, err);
+	return status;
+}
+
+/* How long does a search take that finds nothing but its base? */
+static enum og_status
+measure(struct session *s, int scope, const char *filter, int *ms,
+    struct og_error *err)
+{
+	char *attributes[] = { no_attributes, NULL };
+	struct search search = {
+		.what = "search below the base",
+		.base = s->task->directory->base,
+		.scope = scope,
+		.filter = filter,
+		.attributes = attributes,
+		.limit = 1,
+	};
+	LDAPMessage *found = NULL;
+	struct timespec start;
+	enum og_status status;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &start);
+	status = search_now(s, &search, &found, err);
+	*ms = ms_since(&start);
+	ldap_msgfree(found);
+	return status;
+}
+
+static enum og_status
+survey_times(
+    struct session *s, struct og_ldap_survey *survey, struct og_error *err)
+{
+	char filter[FILTER_SIZE];
+	enum og_status status;
+
+	status = measure(s, LDAP_SCOPE_BASE, "(objectClass=*)",
+	    &survey->base_ms, err);
+	if (status == OG_OK)
+		status = filter_write(filter,
+		    s->task->directory->login_attribute, NOBODY, err);
+	if (status == OG_OK)
+		status = measure(s, LDAP_SCOPE_SUBTREE, filter,
+		    &survey->login_ms, err);
+	if (status == OG_OK)
+		status = measure(s, LDAP_SCOPE_SUBTREE,
+		    "(outgateAddress=" NOBODY "@doctor.invalid)",
+		    &survey->address_ms, err);
+	return status;
+}
+
+/* A server may not know the question. */
+static void
+survey_identity(struct session *s, struct og_ldap_survey *survey)
+{
+	struct berval *who = NULL;
+
+	if (ldap_whoami_s(s->ld, &who, NULL, NULL) != LDAP_SUCCESS)
+		return;
+	survey->who_known = who == NULL || who->bv_len == 0 ||
+	    og_text_copy(survey->who, sizeof survey->who, who->bv_val,
+		who->bv_len);
+	ber_bvfree(who);
+}
+
+/* Schema. */
+
+static bool
+is_named(char *const names[], const char *name)
+{
+	size_t i;
+
+	for (i = 0; names != NULL && names[i] != NULL; i++) {
+		if (og_text_same(names[i], name))
+			return true;
+	}
+	return false;
+}
+
+/* What is wrong with a definition, or NULL. */
+static const char *
+fault_of(const LDAPAttributeType *type, size_t i)
+{
+	if (schema_attributes[i].single && !type->at_single_value)
+		return "may have several values";
+	if (schema_attributes[i].no_compare && type->at_equality_oid != NULL)
+		return "can be compared with a guess";
+	return NULL;
+}
+
+/* Look for the attribute's definition; false when there is none. */
+static bool
+find_attribute(
+    const struct values *values, size_t i, struct og_ldap_survey *survey)
+{
+	const char *name = schema_attributes[i].name;
+	const char *fault, *end;
+	bool found = false;
+	size_t n;
+	int code;
+
+	for (n = 0; n < values->n && !found; n++) {
+		LDAPAttributeType *type = ldap_str2attributetype(
+		    values->at[n].bv_val, &code, &end, LDAP_SCHEMA_ALLOW_ALL);
+
+		found = type != NULL && is_named(type->at_names, name);
+		fault = found ? fault_of(type, i) : NULL;
+		if (fault != NULL) {
+			struct og_text text;
+
+			og_text_start(&text, survey->schema_fault,
+			    sizeof survey->schema_fault);
+			og_text_putf(&text, "%s %s", name, fault);
+		}
+		ldap_attributetype_free(type);
+	}
+	return found;
+}
+
+static enum og_status
+survey_types(struct session *s, LDAPMessage *entry,
+    struct og_ldap_survey *survey, struct og_error *err)
+{
+	struct values values;
+	struct og_text text;
+	enum og_status status;
+	size_t i;
+
+	status = entry_values(s, entry, "attributeTypes", &values, err);
+	survey->schema_known = values.n > 0;
+	og_text_start(
+	    &text, survey->schema_fault, sizeof survey->schema_fault);
+	for (i = 0; values.n > 0 && i < N_SCHEMA_ATTRIBUTES &&
+		    survey->schema_fault[0] == '\0';
+	     i++) {
+		if (!find_attribute(&values, i, survey))
+			og_text_putf(&text, "%s is unknown",
+			    schema_attributes[i].name);
+	}
+	ber_memfree(values.at);
+	return status;
+}
+
+/* The name of the entry that holds the schema; "" when it is not told. */
+static enum og_status
+read_schema_name(struct session *s, struct og_value *name, struct og_error *err)
+{
+	char attribute[] = "subschemaSubentry";
+	char *attributes[] = { attribute, NULL };
+	struct search search = {
+		.what = "root of the directory",
+		.base = "",
+		.scope = LDAP_SCOPE_BASE,
+		.filter = "(objectClass=*)",
+		.attributes = attributes,
+		.limit = 1,
+	};
+	LDAPMessage *found = NULL;
+	LDAPMessage *entry;
+	enum og_status status;
+
+	status = search_now(s, &search, &found, err);
+	entry = ldap_first_entry(s->ld, found);
+	if (status == OG_OK && entry != NULL)
+		status = entry_text(s, entry, attribute, name, err);
+	ldap_msgfree(found);
+	return status;
+}
+
+static enum og_status
+read_schema(struct session *s, const char *name,
+    struct og_ldap_survey *survey, struct og_error *err)
+{
+	char attribute[] = "attributeTypes";
+	char *attributes[] = { attribute, NULL };
+	struct search search = {
+		.what = "schema",
+		.base = name,
+		.scope = LDAP_SCOPE_BASE,
+		.filter = "(objectClass=*)",
+		.attributes = attributes,
+		.limit = 1,
+	};
+	LDAPMessage *found = NULL;
+	LDAPMessage *entry;
+	enum og_status status;
+
+	status = search_now(s, &search, &found, err);
+	entry = ldap_first_entry(s->ld, found);
+	if (status == OG_OK && entry != NULL)
+		status = survey_types(s, entry, survey, err);
+	ldap_msgfree(found);
+	return status;
+}
+
+/* A schema that is hidden from us is not known, which is no failure. */
+static void
+survey_schema(struct session *s, struct og_ldap_survey *survey)
+{
+	struct og_value name = { 0 };
+	struct og_error err;
+
+	if (read_schema_name(s, &name, &err) == OG_OK && name.text[0] != '\0')
+		(void)(read_schema(s, name.text, survey, &err) == OG_OK);
+}
+
+/* Gateways. */
+
+/* The login of a user's entry, if it is shown. */
+static enum og_status
+survey_login(struct session *s, LDAPMessage *entry,
+    struct og_ldap_survey *survey, struct og_error *err)
+{
+	struct og_value login = { 0 };
+	enum og_status status;
+
+	status = entry_text(s, entry, s->task->directory->login_attribute,
+	    &login, err);
+	(void)og_text_copy(survey->login, sizeof survey->login, login.text,
+	    strlen(login.text));
+	return status;
+}
+
+static enum og_status
+survey_gateway(struct session *s, LDAPMessage *entry,
+    struct og_ldap_survey *survey, struct og_error *err)
+{
+	static const char sealed[] = OG_SEALED_PREFIX;
+	struct values password;
+	enum og_status status;
+
+	status = entry_values(s, entry, "outgatePassword", &password, err);
+	survey->n_gateways++;
+	survey->n_passwords += password.n > 0;
+	if (password.n > 0 &&
+	    (password.at[0].bv_len < strlen(sealed) ||
+		memcmp(password.at[0].bv_val, sealed, strlen(sealed)) != 0))
+		survey->n_unsealed++;
+	ber_memfree(password.at);
+	return status;
+}
+
+/* The user's entry is the gateway's own or, for an entry below it, that. */
+static enum og_status
+survey_parent(struct session *s, LDAPMessage *entry,
+    struct og_ldap_survey *survey, struct og_error *err)
+{
+	char login[OG_ATTRIBUTE_SIZE];
+	char *attributes[] = { login, NULL };
+	struct search search = {
+		.what = "search for a gateway's user",
+		.scope = LDAP_SCOPE_BASE,
+		.filter = "(objectClass=*)",
+		.attributes = attributes,
+		.limit = 1,
+		.tolerated = LDAP_NO_SUCH_OBJECT,
+	};
+	LDAPMessage *found = NULL;
+	struct dn dn = { 0 };
+	struct berval text;
+	enum og_status status;
+	char *name = NULL;
+
+	memcpy(login, s->task->directory->login_attribute, sizeof login);
+	if (ldap_get_dn_ber(s->ld, entry, NULL, &text) != LDAP_SUCCESS)
+		return og_fail(err, OG_ESYSTEM, "a malformed entry");
+	status = dn_read(&text, &dn, err);
+	if (status == OG_OK)
+		status = dn_write(&dn, dn.n > 0 ? 1 : 0, &name, err);
+	search.base = name;
+	if (status == OG_OK)
+		status = search_now(s, &search, &found, err);
+	entry = ldap_first_entry(s->ld, found);
+	if (status == OG_OK && entry != NULL)
+		status = survey_login(s, entry, survey, err);
+	ldap_msgfree(found);
+	ldap_memfree(name);
+	ldap_dnfree(dn.rdn);
+	return status;
+}
+
+/* Somebody who can be looked up as the module does it. */
+static enum og_status
+survey_sample(struct session *s, LDAPMessage *entry,
+    struct og_ldap_survey *survey, struct og_error *err)
+{
+	struct values values;
+	enum og_status status;
+
+	status = entry_values(s, entry, "outgateAddress", &values, err);
+	if (values.n > 0)
+		(void)og_text_copy(survey->address, sizeof survey->address,
+		    values.at[0].bv_val, values.at[0].bv_len);
+	ber_memfree(values.at);
+	if (status == OG_OK)
+		status = survey_login(s, entry, survey, err);
+	if (status == OG_OK && survey->login[0] == '\0')
+		status = survey_parent(s, entry, survey, err);
+	return status;
+}
+
+static enum og_status
+take_survey(struct session *s, LDAPMessage *found,
+    struct og_ldap_survey *survey, struct og_error *err)
+{
+	LDAPMessage *entry = ldap_first_entry(s->ld, found);
+	enum og_status status = OG_OK;
+	int code = LDAP_SUCCESS;
+
+	if (entry != NULL)
+		status = survey_sample(s, entry, survey, err);
+	for (; status == OG_OK && entry != NULL;
+	     entry = ldap_next_entry(s->ld, entry))
+		status = survey_gateway(s, entry, survey, err);
+	if (ldap_parse_result(s->ld, found, &code, NULL, NULL, NULL, NULL, 0) ==
+	    LDAP_SUCCESS)
+		survey->more = code != LDAP_SUCCESS;
+	return status;
+}
+
+static enum og_status
+survey_gateways(
+    struct session *s, struct og_ldap_survey *survey, struct og_error *err)
+{
+	const struct og_directory *directory = s->task->directory;
+	char login[OG_ATTRIBUTE_SIZE];
+	char address[] = "outgateAddress", password[] = "outgatePassword";
+	char *attributes[] = { address, password, login, NULL };
+	struct search search = {
+		.what = "search for gateways",
+		.base = directory->base,
+		.scope = LDAP_SCOPE_SUBTREE,
+		.filter = "(outgateAddress=*)",
+		.attributes = attributes,
+		.limit = SURVEY_MAX,
+		.tolerated = LDAP_SIZELIMIT_EXCEEDED,
+	};
+	LDAPMessage *found = NULL;
+	enum og_status status;
+
+	memcpy(login, directory->login_attribute, sizeof login);
+	status = search_now(s, &search, &found, err);
+	if (status == OG_OK)
+		status = take_survey(s, found, survey, err);
+	ldap_msgfree(found);
+	return status;
+}
+
+/* What is somebody shown who has not logged in?  Refused is as good as none. */
+static void
+survey_anonymous(const struct session *known, struct og_ldap_survey *survey)
+{
+	struct session s = { .task = known->task, .left = known->left };
+	char password[] = "outgatePassword";
+	char *attributes[] = { password, NULL };
+	struct search search = {
+		.what = "search by nobody",
+		.base = known->task->directory->base,
+		.scope = LDAP_SCOPE_SUBTREE,
+		.filter = "(|(outgatePassword=*)(objectClass=outgateAccount)"
+			  "(objectClass=outgateEntry))",
+		.attributes = attributes,
+		.limit = SURVEY_MAX,
+		.tolerated = LDAP_SIZELIMIT_EXCEEDED,
+	};
+	LDAPMessage *found = NULL;
+	LDAPMessage *entry = NULL;
+	struct values values;
+	struct og_error err;
+
+	if (connect_server(&s, &err) == OG_OK &&
+	    search_now(&s, &search, &found, &err) == OG_OK)
+		entry = ldap_first_entry(s.ld, found);
+	for (; entry != NULL; entry = ldap_next_entry(s.ld, entry)) {
+		if (entry_values(&s, entry, password, &values, &err) == OG_OK)
+			survey->open_to_all |= values.n > 0;
+		ber_memfree(values.at);
+	}
+	ldap_msgfree(found);
+	if (s.ld != NULL)
+		(void)ldap_unbind_ext(s.ld, NULL, NULL);
+}
+
+enum og_status
+og_ldap_survey(const struct og_ldap_task *task, struct og_ldap_survey *survey,
+    struct og_error *err)
+{
+	struct session s = {
+		.task = task,
+		.left = {
+			.tv_sec = task->left_ms / 1000,
+			.tv_usec = task->left_ms % 1000 * 1000,
+		},
+	};
+	enum og_status status;
+
+	status = connect_server(&s, err);
+	if (status == OG_OK)
+		status = bind_service(&s, err);
+	if (status == OG_OK) {
+		survey_identity(&s, survey);
+		survey_schema(&s, survey);
+		status = survey_times(&s, survey, err);
+	}
+	if (status == OG_OK)
+		status = survey_gateways(&s, survey, err);
+	if (status == OG_OK)
+		survey_anonymous(&s, survey);
 	if (s.ld != NULL)
 		(void)ldap_unbind_ext(s.ld, NULL, NULL);
 	return status;

@@ -2,6 +2,9 @@
 #ifndef OG_IO_LDAP_H
 #define OG_IO_LDAP_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "core/error.h"
 #include "core/record.h"
 #include "io/directory.h"
@@ -9,9 +12,10 @@
 /*
  * ldap.h - ask one LDAP server, for as long as it takes.
  *
- * For io/directory.c alone, which calls it in a child process with an empty
- * environment and ends that process when the time is over: libldap has global
- * state, reads the environment and waits for ever on a silent server.
+ * For io/directory.c, and `outgate doctor`, which call it in a child process
+ * with an empty environment and end that process when the time is over: libldap
+ * has global state, reads the environment and waits for ever on a silent
+ * server.
  */
 
 struct og_ldap_task {
@@ -38,5 +42,39 @@ struct og_ldap_task {
  */
 OG_MUST_CHECK enum og_status og_ldap_ask(const struct og_ldap_task *task,
     struct og_records *records, struct og_error *err);
+
+/* What one server makes of outgate's data and of whoever asks. */
+struct og_ldap_survey {
+	/* who the server says we are: "dn:..."; "" when nobody */
+	bool who_known;
+	char who[OG_DN_SIZE];
+	/* what the schema lacks: "" nothing */
+	bool schema_known;
+	char schema_fault[OG_ATTRIBUTE_SIZE + 64];
+	/* how long it takes to find the base, a login, an address */
+	int base_ms;
+	int login_ms;
+	int address_ms;
+	/* gateways as far as we may see them, and whether there are more */
+	size_t n_gateways;
+	size_t n_passwords; /* of them, with a password of some form */
+	size_t n_unsealed;
+	bool more;
+	/* somebody with a gateway; "" when no login is shown */
+	char login[OG_LOGIN_SIZE];
+	char address[OG_ADDRESS_SIZE];
+	/* whether somebody who has not logged in is shown a password */
+	bool open_to_all;
+};
+
+/*
+ * Look around.
+ *
+ * task->question is not used.
+ *
+ * OG_EDENIED, OG_ESYSTEM  as og_ldap_ask; what has been found out stays
+ */
+OG_MUST_CHECK enum og_status og_ldap_survey(const struct og_ldap_task *task,
+    struct og_ldap_survey *survey, struct og_error *err);
 
 #endif

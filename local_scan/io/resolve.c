@@ -10,6 +10,7 @@
 
 #include <time.h>
 
+#include "io/memory.h"
 #include "io/proof.h"
 
 static void
@@ -61,6 +62,21 @@ verify_proofs(const struct og_config *config, const struct og_facts *facts,
 	records->proof = unavailable ? OG_UNAVAILABLE : OG_ABSENT;
 }
 
+/* What cannot be remembered has not happened. */
+static void
+recall(const struct og_config *config, const struct og_gateway *gateway,
+    struct og_records *records)
+{
+	const struct og_use use = {
+		.owner = records->owner,
+		.gateway = gateway,
+		.sealed = records->entry.password,
+	};
+
+	records->refused = og_memory_refused(config->state_dir, &use)
+	    ? OG_FOUND : OG_ABSENT;
+}
+
 /* More rounds than there are records to need: a fault of this program. */
 #define ROUNDS_MAX 8
 
@@ -86,6 +102,9 @@ og_resolve(const struct og_config *config, const struct og_facts *facts,
 		case OG_NEED_PROOF:
 			verify_proofs(
 			    config, facts, &decision->gateway, records, why);
+			break;
+		case OG_NEED_REFUSED:
+			recall(config, &decision->gateway, records);
 			break;
 		}
 	}

@@ -19,8 +19,9 @@ import tap
 BUILD = pathlib.Path(os.environ.get("BUILD", TOP / "build")).resolve()
 
 EXPORTS = {"local_scan", "local_scan_version_major",
-           "local_scan_version_minor", "outgate_login", "outgate_may_try",
-           "outgate_password", "outgate_route"}
+           "local_scan_version_minor", "outgate_event", "outgate_login",
+           "outgate_may_try", "outgate_password", "outgate_refused",
+           "outgate_route"}
 
 # Of Exim's names, those its manual gives to local_scan() and ${dlfunc}
 # (specification, 46.3 and 46.5), and string_copy's real name.
@@ -84,7 +85,7 @@ class Configuration(unittest.TestCase):
 
     def test_the_two_transports_differ_in_how_tls_begins_only(self):
         text = (self.CONF / "transport/050_outgate_transports").read_text()
-        first, second = re.split(r"(?m)^outgate_\w+:\n", text)[1:]
+        first, second, _ = re.split(r"(?m)^outgate_\w+:\n", text)[1:]
 
         def options(part):
             return [line.strip() for line in part.splitlines()
@@ -99,7 +100,8 @@ class Configuration(unittest.TestCase):
         text = (BUILD / "outgate.include").read_text()
         names = set(re.findall(r"(?m)^(OUTGATE_\w+)\s*=", text))
         names |= {"OUTGATE_ROUTERS", "OUTGATE_TRANSPORTS", "OUTGATE_RETRIES",
-                  "OUTGATE_AUTHENTICATORS", "OUTGATE_OTHERS_LINE"}
+                  "OUTGATE_AUTHENTICATORS", "OUTGATE_OTHERS_LINE",
+                  "OUTGATE_OWN_DELAY_WARNING"}
         for one in names:
             for other in names - {one}:
                 self.assertFalse(other.startswith(one), (one, other))
@@ -141,9 +143,9 @@ class Debian(unittest.TestCase):
         return done.stdout
 
     def test_our_routers_are_the_first(self):
-        self.assertEqual(self.names("router")[:4], [
-            "outgate_unscanned", "outgate_refusal", "outgate_gateway",
-            "outgate_guard"])
+        self.assertEqual(self.names("router")[:5], [
+            "outgate_unscanned", "outgate_refusal", "outgate_held",
+            "outgate_gateway", "outgate_guard"])
 
     def test_debians_own_routers_follow(self):
         self.assertIn("dnslookup", self.names("router"))

@@ -284,7 +284,8 @@ class Proof(Decision):
 
     @classmethod
     def setUpClass(cls):
-        sandbox.run(BUILD / "outgate", "keygen", "--proof", "--name", "p1")
+        sandbox.run(BUILD / "outgate", "keygen", "--proof", "--name", "p1",
+                    "--group", "Debian-exim")
 
     def setUp(self):
         super().setUp()

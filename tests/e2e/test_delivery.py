@@ -47,9 +47,8 @@ class Delivery(unittest.TestCase):
             for name in ("outgateHost", "outgatePort", "outgateTLS",
                          "outgateLogin", "outgateAddress", "outgatePassword"):
                 world.replace(dn, name, *entry.get(name.lower(), []))
-        world.org.command("-qff")
-        for word in re.findall(r"\w{6}-\w{6}-\w{2}", world.queue()):
-            world.org.command("-Mrm", word)
+        world.empty_queue()
+        world.forget()
 
     def send(self, login, sender, recipients=(OUT,), **options):
         reply = world.submit(login, sender, recipients, self.id(), **options)
@@ -299,8 +298,7 @@ class Guarded(Delivery):
         world.restart_org()
         try:
             self.deferred(self.send("jo", "jo@org.example"),
-                          "R=outgate_unscanned",
-                          "outgate has not seen this submission")
+                          "R=outgate_unscanned T=outgate_hold")
             self.nowhere()
             self.assertIn("jo@org.example", world.queue())
         finally:

@@ -12,6 +12,24 @@ if [ "$(id -u)" != 0 ]; then
     echo "these packages are missing, and only root can install them:$missing" >&2
     exit 1
 fi
+# Exim's packages would replace another mail server, and its mail would stop.
+case "$missing" in
+*exim4-daemon*)
+    other=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package} ${Provides}\n' |
+        awk '/^ii / && /mail-transport-agent/ && $2 !~ /^exim4/ { print $2 }')
+    if [ -n "$other" ]; then
+        echo "this machine has another mail server ($other); use one without" >&2
+        exit 1
+    fi ;;
+esac
+# What is installed here is for tests, which start servers of their own: no
+# service of the machine's is started by it.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
 echo "installing:$missing"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq

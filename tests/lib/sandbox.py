@@ -33,12 +33,19 @@ def enter():
     # ^C is for the program, whose end then ends this one.
     child = subprocess.Popen(words, env={**os.environ, MARK: folder})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *unused: child.terminate())
+    signal.signal(signal.SIGTERM, lambda *unused: end(child))
     try:
         code = child.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     sys.exit(code if code >= 0 else 128 - code)
+
+
+def end(child):
+    """Pass SIGTERM on to the program: unshare(1) blocks it for itself."""
+    path = pathlib.Path(f"/proc/{child.pid}/task/{child.pid}/children")
+    for pid in path.read_text().split():
+        os.kill(int(pid), signal.SIGTERM)
 
 
 def folder():

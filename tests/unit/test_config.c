@@ -108,7 +108,9 @@ every_key_sets_its_field(void **state)
 	    "forbidden refuse\n"
 	    "proof none\n"
 	    "seal_dir /srv/seal\n"
-	    "proof_dir /srv/proof\n";
+	    "proof_dir /srv/proof\n"
+	    "state_dir /srv/state\n"
+	    "hold_s 60\n";
 	struct og_config c;
 	struct og_error err;
 
@@ -142,6 +144,8 @@ every_key_sets_its_field(void **state)
 	assert_false(c.org.proof_required);
 	assert_string_equal(c.seal_dir, "/srv/seal");
 	assert_string_equal(c.proof_dir, "/srv/proof");
+	assert_string_equal(c.state_dir, "/srv/state");
+	assert_int_equal(c.hold_s, 60);
 }
 
 static void
@@ -167,6 +171,8 @@ the_defaults_are_the_safe_ones(void **state)
 	assert_true(c.org.proof_required);
 	assert_string_equal(c.seal_dir, "/etc/outgate/seal");
 	assert_string_equal(c.proof_dir, "/etc/outgate/proof");
+	assert_string_equal(c.state_dir, "/var/spool/exim4/outgate");
+	assert_int_equal(c.hold_s, 900);
 }
 
 /* The file is refused, and the settings that were there stay. */

@@ -39,6 +39,7 @@ struct row {
 	enum perm perm;
 	enum rec proof;
 	enum org org;
+	enum rec refused;
 	/* then */
 	enum og_need need;
 	enum og_action action;
@@ -153,6 +154,7 @@ decide(const struct row *row, struct og_decision *decision)
 		fill_entry(&records, row->entry);
 	fill_permission(&records, row->perm);
 	records.proof = lookup(row->proof);
+	records.refused = lookup(row->refused);
 	og_decide(&org, &facts, &records, decision);
 }
 
@@ -237,10 +239,13 @@ static const struct row rows[] = {
 		REFUSE(NO_PASSWORD, "5.7.8 " JO ": outgatePassword: the stored password cannot be used; enter it again") },
 	{ "the proof is judged before the password", PLAIN, EXTERNAL, YES, NO, YES, NO_PASSWORD, P_TRUE, NO, PROOF,
 		REFUSE(UNPROVED, "5.7.1 " JO ": outgateProof: no valid proof that this address is yours; paste the one mailed to it") },
+	{ "a usable password asks whether it has been refused", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, ASK(REFUSED) },
+	{ "a password that the server has refused is refused here", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, .refused = YES,
+		REFUSE(NO_PASSWORD, "5.7.8 " JO ": outgatePassword: your outbound gateway's server refused this login and password; enter the right ones") },
 	/* row 14 */
-	{ "with every gate open the message takes the gateway", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, .action = OG_GATEWAY, .reason = OG_WHY_GATEWAY, .reply = "" },
-	{ "with every gate open and a proof the message takes the gateway", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, YES, PROOF, .action = OG_GATEWAY, .reason = OG_WHY_GATEWAY, .reply = "" },
-	{ "STARTTLS is as good as implicit TLS", PLAIN, EXTERNAL, YES, NO, YES, STARTTLS, P_TRUE, .action = OG_GATEWAY, .reason = OG_WHY_GATEWAY, .reply = "" },
+	{ "with every gate open the message takes the gateway", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, .refused = NO, .action = OG_GATEWAY, .reason = OG_WHY_GATEWAY, .reply = "" },
+	{ "with every gate open and a proof the message takes the gateway", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, YES, PROOF, .refused = NO, .action = OG_GATEWAY, .reason = OG_WHY_GATEWAY, .reply = "" },
+	{ "STARTTLS is as good as implicit TLS", PLAIN, EXTERNAL, YES, NO, YES, STARTTLS, P_TRUE, .refused = NO, .action = OG_GATEWAY, .reason = OG_WHY_GATEWAY, .reply = "" },
 };
 /* clang-format on */
 
@@ -263,7 +268,7 @@ static void
 the_defaults_follow_the_tls_mode(void **state)
 {
 	struct row row = { "", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE,
-		.org = MODEL };
+		.refused = NO };
 	struct og_decision d;
 
 	(void)state;
@@ -283,7 +288,8 @@ static bool
 some_record_is_down(const struct row *row)
 {
 	return row->user == DOWN || row->mention == DOWN ||
-	    row->gateway == DOWN || row->perm == P_DOWN || row->proof == DOWN;
+	    row->gateway == DOWN || row->perm == P_DOWN || row->proof == DOWN ||
+	    row->refused == DOWN;
 }
 
 static bool
@@ -292,7 +298,8 @@ every_gate_is_open(const struct row *row)
 	return row->mode == PLAIN && row->from == EXTERNAL &&
 	    row->user == YES && row->gateway == YES &&
 	    (row->entry == GOOD || row->entry == STARTTLS) &&
-	    row->perm == P_TRUE && (row->org != PROOF || row->proof == YES);
+	    row->perm == P_TRUE && (row->org != PROOF || row->proof == YES) &&
+	    row->refused == NO;
 }
 
 static void
@@ -393,8 +400,14 @@ the_invariants_hold_over_every_combination(void **state)
 		row.perm = digit(&n, 6);
 		row.proof = digit(&n, 4);
 		row.org = digit(&n, 3);
+		row.refused = digit(&n, 4);
 		if (n != 0)
 			break;
+		/* fields that the others hide: one of their values is enough */
+		if (row.from != HIDDEN && row.mention != UNASKED)
+			continue;
+		if (row.org != PROOF && row.proof != UNASKED)
+			continue;
 		decide(&row, &d);
 		check_invariants(&row, &d);
 		if (d.need == OG_NEED_NOTHING &&
@@ -402,15 +415,16 @@ the_invariants_hold_over_every_combination(void **state)
 			check_verdict_round_trip(&d);
 		gateways += d.action == OG_GATEWAY;
 	}
-	assert_int_equal(i, 3 * 6 * 4 * 4 * 4 * 12 * 6 * 4 * 3);
+	assert_int_equal(i, 3 * 6 * 4 * 4 * 4 * 12 * 6 * 4 * 3 * 4);
 	assert_true(gateways > 0);
 }
 
 static void
-the_decision_ends_after_at_most_four_questions(void **state)
+the_decision_ends_after_at_most_five_questions(void **state)
 {
 	static const enum og_need order[] = { OG_NEED_USER, OG_NEED_GATEWAY,
-		OG_NEED_PERMISSION, OG_NEED_PROOF, OG_NEED_NOTHING };
+		OG_NEED_PERMISSION, OG_NEED_PROOF, OG_NEED_REFUSED,
+		OG_NEED_NOTHING };
 	struct row row = { "", PLAIN, EXTERNAL, .org = PROOF };
 	struct og_decision d;
 	size_t i;
@@ -426,6 +440,8 @@ the_decision_ends_after_at_most_four_questions(void **state)
 			row.perm = P_TRUE;
 		if (d.need == OG_NEED_PROOF)
 			row.proof = YES;
+		if (d.need == OG_NEED_REFUSED)
+			row.refused = NO;
 	}
 	assert_int_equal(d.action, OG_GATEWAY);
 }
@@ -441,7 +457,7 @@ main(void)
 	*end++ = (struct CMUnitTest)cmocka_unit_test(
 	    the_invariants_hold_over_every_combination);
 	*end++ = (struct CMUnitTest)cmocka_unit_test(
-	    the_decision_ends_after_at_most_four_questions);
+	    the_decision_ends_after_at_most_five_questions);
 	assert_int_equal(end - tests, N_ROWS(tests));
 	return cmocka_run_group_tests_name("decide", tests, NULL, NULL);
 }

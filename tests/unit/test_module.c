@@ -159,13 +159,12 @@ without_settings_other_mail_flows(void **state)
 static void
 without_settings_a_delivery_waits(void **state)
 {
-	const char *refusal[] = { VERDICT ".other", "refusal", NULL };
+	const char *hold[] = { VERDICT ".other", "hold", NULL };
 	int code;
 
 	(void)state;
-	assert_string_equal(fake_exim_call("outgate_route", &code,
-				refusal),
-	    ":defer: settings for outbound gateways cannot be read");
+	assert_string_equal(fake_exim_call("outgate_route", &code, hold),
+	    "settings for outbound gateways cannot be read");
 }
 
 /* ---- messages ---- */
@@ -280,6 +279,7 @@ struct call {
 /* clang-format off */
 static const struct call calls[] = {
 	{ "a gateway verdict goes ahead", "outgate_route", { VERDICT, "refusal" }, CALL_OK, "" },
+	{ "a gateway verdict need not wait", "outgate_route", { VERDICT, "hold" }, CALL_OK, "" },
 	{ "the route has a host", "outgate_route", { VERDICT, "host" }, CALL_OK, "smtp.partner.example" },
 	{ "the route has a port", "outgate_route", { VERDICT, "port" }, CALL_OK, "465" },
 	{ "the route has a TLS mode", "outgate_route", { VERDICT, "tls" }, CALL_OK, "implicit" },
