@@ -127,8 +127,9 @@ demo: packages
 	@$(MAKE) --no-print-directory -s all
 	@BUILD=$(BUILD) exec tests/demo/demo.py
 
-# What needs no server.
-CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/,test_directory test_module),$(UNIT_TESTS))
+# What needs no server and no sweep over a seal's every octet: seconds.
+CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/test_, \
+	directory module allocation proof seal),$(UNIT_TESTS))
 SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
 	tests/cli/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
 	tests/static/test_*.py tests/abi7/test_*.py tests/docs/test_*.py)
@@ -137,7 +138,7 @@ PROVE := CMOCKA_MESSAGE_OUTPUT=TAP prove -e ''
 
 .PHONY: check-core
 check-core: $(CORE_TESTS)
-	$(PROVE) $(CORE_TESTS)
+	$(PROVE) -j 2 $(CORE_TESTS)
 
 .PHONY: check-layers
 check-layers: all

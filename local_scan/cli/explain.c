@@ -166,29 +166,47 @@ explain(const struct og_config *config, struct og_facts *facts, bool json)
 	return decision.action == OG_DEFER ? EX_TEMPFAIL : code;
 }
 
+static const char help[] =
+    "usage: outgate explain --login LOGIN [--json] <message\n"
+    "\n"
+    "Tells what would happen to the message on standard input, and why, when\n"
+    "this login submitted it.  Only its header is read; nothing is sent.\n"
+    "Exits with 75 when the directory could not answer.\n"
+    "\n"
+    "  --login LOGIN  the SMTP AUTH user name at the organisation's server\n"
+    "  --json         one object instead of text\n";
+
+struct options {
+	const char *login;
+	bool json;
+	bool help;
+};
+
 static bool
-read_options(int argc, char **argv, const char **login, bool *json)
+read_options(int argc, char **argv, struct options *read)
 {
 	static const struct option options[] = {
 		{ "login", required_argument, NULL, 'l' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int c;
 
-	*login = NULL;
-	*json = false;
+	*read = (struct options){ .login = NULL };
 	optind = 0;
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'l')
-			*login = optarg;
+			read->login = optarg;
 		else if (c == 'j')
-			*json = true;
+			read->json = true;
+		else if (c == 'h')
+			read->help = true;
 		else
 			return false;
 	}
-	return *login != NULL && optind == argc;
+	return read->help || (read->login != NULL && optind == argc);
 }
 
 int
@@ -196,15 +214,18 @@ og_cli_explain(int argc, char **argv)
 {
 	struct og_config config;
 	struct og_facts facts = { 0 };
-	const char *login;
+	struct options options;
 	char *header;
 	size_t len;
-	bool json;
 
-	if (!read_options(argc, argv, &login, &json))
+	if (!read_options(argc, argv, &options))
 		return og_cli_usage("explain --login LOGIN [--json] <message");
-	if (!og_text_copy(
-		facts.login, sizeof facts.login, login, strlen(login)))
+	if (options.help) {
+		(void)fputs(help, stdout);
+		return EX_OK;
+	}
+	if (!og_text_copy(facts.login, sizeof facts.login, options.login,
+		strlen(options.login)))
 		return og_cli_usage("a login has at most %zu octets",
 		    sizeof facts.login - 1);
 	if (!og_cli_config(&config, NULL))
@@ -215,5 +236,5 @@ og_cli_explain(int argc, char **argv)
 		return EX_DATAERR;
 	}
 	read_facts(&facts, header, len);
-	return explain(&config, &facts, json);
+	return explain(&config, &facts, options.json);
 }

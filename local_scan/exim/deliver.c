@@ -80,6 +80,21 @@ outgate_route(uschar **yield, int argc, uschar *argv[])
 static bool password_used;
 
 /*
+ * Say once why the seal does not open.  The router did open it, but as root;
+ * a key that only root can read is found out here.
+ */
+static void
+complain(const struct og_route *route, const struct og_error *why)
+{
+	static bool complained;
+
+	if (!complained)
+		log_write(0, LOG_MAIN, "outgate: from=%s password: %s",
+		    route->verdict.from, why->text);
+	complained = true;
+}
+
+/*
  * ${dlfunc{SO}{outgate_may_try}{$local_scan_data}{MECHANISM}}: "yes" or "no"
  *
  * After a refused login Exim tries the next mechanism, three failed logins a
@@ -99,6 +114,8 @@ outgate_may_try(uschar **yield, int argc, uschar *argv[])
 	route = og_route_find((const char *)argv[0]);
 	if (route != NULL && og_route_goes(route) && !password_used) {
 		may = og_route_open(route, &secret, &err) == OG_OK;
+		if (!may)
+			complain(route, &err);
 		if (may && is(argv[1], "plain"))
 			may = secret.text[0] != '^' &&
 			    route->gateway.login[0] != '^';

@@ -11,6 +11,7 @@
 
 #include "core/text.h"
 #include "core/verdict.h"
+#include "exim/cutthrough.h"
 #include "exim/settings.h"
 #include "io/resolve.h"
 
@@ -93,6 +94,14 @@ accept(const struct og_facts *facts, const struct og_records *records,
 	char text[OG_VERDICT_SIZE];
 	struct og_error err;
 
+	if (decision->action == OG_GATEWAY && og_cutthrough_is_on()) {
+		log_write(0, LOG_MAIN,
+		    "outgate: cutthrough_delivery is on for a gateway's "
+		    "message: refused");
+		return defer(return_text,
+		    "4.3.5 this server passes mail on before its outbound "
+		    "gateway is known; ask your administrator");
+	}
 	if (decision->action == OG_GATEWAY) {
 		memcpy(verdict.login, facts->login, sizeof verdict.login);
 		memcpy(verdict.owner, records->owner, sizeof verdict.owner);

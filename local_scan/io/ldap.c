@@ -945,7 +945,7 @@ og_ldap_ask(const struct og_ldap_task *task, struct og_records *records,
 /* What the schema must say; see ldap-schema/outgate.toml. */
 static const struct {
 	const char *name;
-	bool single;	/* a second value would be as good as the first */
+	bool single;	 /* a second value would be as good as the first */
 	bool no_compare; /* or "delete this value" tells a right guess */
 } schema_attributes[] = {
 	{ "outgateAllowed", true, false },
@@ -960,7 +960,7 @@ static const struct {
 	{ "outgateEnabled", true, false },
 	{ "outgateStatus", true, false },
 };
-#define N_SCHEMA_ATTRIBUTES \
+#define N_SCHEMA_ATTRIBUTES                                                    \
 	(sizeof schema_attributes / sizeof schema_attributes[0])
 
 static char no_attributes[] = LDAP_NO_ATTRS;
@@ -989,7 +989,7 @@ search_now(struct session *s, struct search *search, LDAPMessage **found,
 
 /* How long does a search take that finds nothing but its base? */
 static enum og_status
-measure(struct session *s, int scope, const char *filter, int *ms,
+measure_once(struct session *s, int scope, const char *filter, int *ms,
     struct og_error *err)
 {
 	char *attributes[] = { no_attributes, NULL };
@@ -1012,6 +1012,24 @@ measure(struct session *s, int scope, const char *filter, int *ms,
 	return status;
 }
 
+/* The best of several: the rest is what else the machines had to do. */
+static enum og_status
+measure(struct session *s, int scope, const char *filter, int *ms,
+    struct og_error *err)
+{
+	enum og_status status;
+	int best, i;
+
+	status = measure_once(s, scope, filter, &best, err);
+	for (i = 1; status == OG_OK && i < 3; i++) {
+		status = measure_once(s, scope, filter, ms, err);
+		if (status == OG_OK && *ms < best)
+			best = *ms;
+	}
+	*ms = best;
+	return status;
+}
+
 static enum og_status
 survey_times(
     struct session *s, struct og_ldap_survey *survey, struct og_error *err)
@@ -1019,14 +1037,14 @@ survey_times(
 	char filter[FILTER_SIZE];
 	enum og_status status;
 
-	status = measure(s, LDAP_SCOPE_BASE, "(objectClass=*)",
-	    &survey->base_ms, err);
+	status = measure(
+	    s, LDAP_SCOPE_BASE, "(objectClass=*)", &survey->base_ms, err);
 	if (status == OG_OK)
-		status = filter_write(filter,
-		    s->task->directory->login_attribute, NOBODY, err);
+		status = filter_write(
+		    filter, s->task->directory->login_attribute, NOBODY, err);
 	if (status == OG_OK)
-		status = measure(s, LDAP_SCOPE_SUBTREE, filter,
-		    &survey->login_ms, err);
+		status = measure(
+		    s, LDAP_SCOPE_SUBTREE, filter, &survey->login_ms, err);
 	if (status == OG_OK)
 		status = measure(s, LDAP_SCOPE_SUBTREE,
 		    "(outgateAddress=" NOBODY "@doctor.invalid)",
@@ -1043,8 +1061,8 @@ survey_identity(struct session *s, struct og_ldap_survey *survey)
 	if (ldap_whoami_s(s->ld, &who, NULL, NULL) != LDAP_SUCCESS)
 		return;
 	survey->who_known = who == NULL || who->bv_len == 0 ||
-	    og_text_copy(survey->who, sizeof survey->who, who->bv_val,
-		who->bv_len);
+			    og_text_copy(survey->who, sizeof survey->who,
+				who->bv_val, who->bv_len);
 	ber_bvfree(who);
 }
 
@@ -1113,14 +1131,13 @@ survey_types(struct session *s, LDAPMessage *entry,
 
 	status = entry_values(s, entry, "attributeTypes", &values, err);
 	survey->schema_known = values.n > 0;
-	og_text_start(
-	    &text, survey->schema_fault, sizeof survey->schema_fault);
+	og_text_start(&text, survey->schema_fault, sizeof survey->schema_fault);
 	for (i = 0; values.n > 0 && i < N_SCHEMA_ATTRIBUTES &&
 		    survey->schema_fault[0] == '\0';
 	     i++) {
 		if (!find_attribute(&values, i, survey))
-			og_text_putf(&text, "%s is unknown",
-			    schema_attributes[i].name);
+			og_text_putf(
+			    &text, "%s is unknown", schema_attributes[i].name);
 	}
 	ber_memfree(values.at);
 	return status;
@@ -1153,8 +1170,8 @@ read_schema_name(struct session *s, struct og_value *name, struct og_error *err)
 }
 
 static enum og_status
-read_schema(struct session *s, const char *name,
-    struct og_ldap_survey *survey, struct og_error *err)
+read_schema(struct session *s, const char *name, struct og_ldap_survey *survey,
+    struct og_error *err)
 {
 	char attribute[] = "attributeTypes";
 	char *attributes[] = { attribute, NULL };
@@ -1199,8 +1216,8 @@ survey_login(struct session *s, LDAPMessage *entry,
 	struct og_value login = { 0 };
 	enum og_status status;
 
-	status = entry_text(s, entry, s->task->directory->login_attribute,
-	    &login, err);
+	status = entry_text(
+	    s, entry, s->task->directory->login_attribute, &login, err);
 	(void)og_text_copy(survey->login, sizeof survey->login, login.text,
 	    strlen(login.text));
 	return status;

@@ -278,8 +278,10 @@ class Server:
     def __init__(self, address, folder):
         self.address, self.folder = address, pathlib.Path(folder)
         self.lock = threading.Lock()
-        self.count = 0
-        self.log = open(self.folder / "log", "a", encoding="ascii")
+        self.log = open(self.folder / "log", "a+", encoding="ascii")
+        # connections are numbered on after a restart
+        self.log.seek(0)
+        self.count = sum('"what": "connect"' in line for line in self.log)
 
     def script(self):
         return json.loads((self.folder / "script").read_text())
@@ -491,7 +493,6 @@ BEHAVIOURS = {
 
     # MAIL, RCPT
     "mail_550": {"mail": b"550 5.7.1 not you\r\n"},
-    "mail_550_echo": {"mail": echo(550)},
     "mail_450": {"mail": b"450 4.7.1 later\r\n"},
     "mail_silent": {"mail": hang},
     "mail_close": {"mail": close},

@@ -15,7 +15,6 @@ does not exist.  use() makes it the sandbox's only source of host names but for
 import collections
 import ipaddress
 import pathlib
-import socket
 import socketserver
 import struct
 import threading

@@ -251,6 +251,15 @@ class Exim:
             input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, timeout=300).stdout
 
+    def inside(self, *words):
+        """Run a program as root where this host's files are its own."""
+        mounts = "; ".join(f"mount --bind {a} {b}" for a, b in self.binds())
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-e", "-c",
+             f'{mounts}; exec "$@"', "sh", *map(str, words)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, timeout=120)
+
     def log(self, name="mainlog"):
         path = self.folder / "log" / name
         return path.read_text(errors="replace") if path.exists() else ""
@@ -538,6 +547,10 @@ class World:
         shutil.rmtree(spool / "outgate", ignore_errors=True)
         for path in (spool / "db").glob("*"):
             path.unlink()
+
+    def doctor(self, *words):
+        """What the installed "outgate doctor" says of the organisation."""
+        return self.org.inside("/usr/bin/outgate", "doctor", *words)
 
     def queue(self):
         return self.org.command("-bp")
