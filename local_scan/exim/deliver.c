@@ -36,12 +36,20 @@ is(const uschar *argument, const char *word)
 	return strcmp((const char *)argument, word) == 0;
 }
 
+/* Where the router of this process has been told to send the message. */
+static struct {
+	char host[OG_HOST_SIZE];
+	uint16_t port;
+} routed;
+
 /*
  * ${dlfunc{SO}{outgate_route}{$local_scan_data}{WORD}}
  *
  * WORD   refusal: ":fail: ..." for a redirect router, or ""
  *        hold: why the message has to wait, or ""
- *        host, port, tls, from: of the gateway; fails unless both are ""
+ *        host, port, tls, from: of the gateway; fails unless both are "";
+ *        only the router asks for host and port
+ *        dialled: the host that the router has been told
  */
 int
 outgate_route(uschar **yield, int argc, uschar *argv[])
@@ -63,10 +71,14 @@ outgate_route(uschar **yield, int argc, uschar *argv[])
 		*yield = og_host_copy(route->hold);
 	else if (!og_route_goes(route))
 		return fail(yield, "this message has no route");
-	else if (is(argv[1], "host"))
-		*yield = og_host_copy(route->gateway.host);
-	else if (is(argv[1], "port"))
+	else if (is(argv[1], "host")) {
+		memcpy(routed.host, route->gateway.host, sizeof routed.host);
+		*yield = og_host_copy(routed.host);
+	} else if (is(argv[1], "port")) {
+		routed.port = route->gateway.port;
 		*yield = og_host_copy(port);
+	} else if (is(argv[1], "dialled"))
+		*yield = og_host_copy(routed.host);
 	else if (is(argv[1], "tls"))
 		*yield = og_host_copy(og_tls_word(route->gateway.tls));
 	else if (is(argv[1], "from"))
@@ -172,21 +184,25 @@ outgate_login(uschar **yield, int argc, uschar *argv[])
 	return yield_credential(yield, route->gateway.login, argv[1]);
 }
 
+/*
+ * Is the server that is being talked to the one this route names?  $host is no
+ * help, it is the canonical name of what may be an alias: the router was given
+ * host and port in this very process, and the route may have been read again.
+ */
 static bool
-is_dialled(
-    const struct og_route *route, const uschar *host, const uschar *port)
+is_dialled(const struct og_route *route, const uschar *port)
 {
 	struct og_error err;
 	uint16_t number;
 
-	return is(host, route->gateway.host) &&
+	return strcmp(routed.host, route->gateway.host) == 0 &&
 	    og_host_port((const char *)port, &number, &err) == OG_OK &&
-	    number == route->gateway.port;
+	    number == routed.port && number == route->gateway.port;
 }
 
 /*
- * ${dlfunc{SO}{outgate_password}{$local_scan_data}{MECHANISM}{$host}
- *     {$host_port}{$tls_out_certificate_verified}}
+ * ${dlfunc{SO}{outgate_password}{$local_scan_data}{MECHANISM}{$host_port}
+ *     {$tls_out_certificate_verified}}
  *
  * A forced failure, which makes Exim give up this mechanism, unless the seal
  * opens, host and port are the ones it was sealed for and the server's
@@ -200,11 +216,11 @@ outgate_password(uschar **yield, int argc, uschar *argv[])
 	struct og_error err;
 	int status = FAIL_FORCED;
 
-	if (argc != 5)
-		return fail(yield, "outgate_password takes five arguments");
+	if (argc != 4)
+		return fail(yield, "outgate_password takes four arguments");
 	route = og_route_find((const char *)argv[0]);
 	if (route == NULL || !og_route_goes(route) || password_used ||
-	    !is_dialled(route, argv[2], argv[3]) || !is(argv[4], "1"))
+	    !is_dialled(route, argv[2]) || !is(argv[3], "1"))
 		return FAIL_FORCED;
 	if (og_route_open(route, &secret, &err) == OG_OK) {
 		password_used = true;
@@ -238,7 +254,7 @@ remember(const char *dir, const struct og_route *route, long code,
 
 /*
  * ${dlfunc{SO}{outgate_event}{$local_scan_data}{$event_name}
- *     {$event_defer_errno}{$host}{$host_port}}: always ""
+ *     {$event_defer_errno}{$host_port}}: always ""
  *
  * Of a transport's event_action: remembers that a gateway failed.  A server
  * that nobody can reach is left to Exim's own retry times, and a 4xx after
@@ -252,8 +268,8 @@ outgate_event(uschar **yield, int argc, uschar *argv[])
 	struct og_error err;
 	long code;
 
-	if (argc != 5)
-		return fail(yield, "outgate_event takes five arguments");
+	if (argc != 4)
+		return fail(yield, "outgate_event takes four arguments");
 	*yield = og_host_copy("");
 	if (!is(argv[1], "msg:host:defer"))
 		return OK;
@@ -261,7 +277,7 @@ outgate_event(uschar **yield, int argc, uschar *argv[])
 	route = og_route_last((const char *)argv[0]);
 	config = og_settings(&err);
 	if (route == NULL || config == NULL ||
-	    !is_dialled(route, argv[3], argv[4]) || code == ECONNREFUSED ||
+	    !is_dialled(route, argv[3]) || code == ECONNREFUSED ||
 	    code == EHOSTUNREACH || code == ENETUNREACH ||
 	    (code <= EXIM_RCPT4XX && code >= EXIM_DATA4XX))
 		return OK;
