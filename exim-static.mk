@@ -24,6 +24,7 @@ define STATIC_SOURCE
 #undef LOCAL_SCAN
 #include "exim/scan.c"
 #include "exim/settings.c"
+#include "exim/cutthrough.c"
 endef
 
 define STATIC_BLOCK
@@ -90,6 +91,7 @@ endef
 # Written anew with every change: Exim's make looks at this file only.
 $(EXIM_TREE)/Local/outgate_scan.c: $(BUILD)/liboutgate.a \
 		local_scan/exim/scan.c local_scan/exim/settings.c \
+		local_scan/exim/cutthrough.c exim-static.mk \
 		$(wildcard local_scan/*/*.h)
 	printf '%s\n' "$$STATIC_SOURCE" >$@
 

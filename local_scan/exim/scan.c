@@ -84,7 +84,7 @@ defer(uschar **return_text, const char *reply)
 }
 
 static int
-accept(const struct og_facts *facts, const struct og_records *records,
+accept_message(const struct og_facts *facts, const struct og_records *records,
     const struct og_decision *decision, uschar **return_text)
 {
 	struct og_verdict verdict = {
@@ -122,7 +122,7 @@ answer(const struct og_facts *facts, const struct og_records *records,
 	switch (decision->action) {
 	case OG_ORG:
 	case OG_GATEWAY:
-		return accept(facts, records, decision, return_text);
+		return accept_message(facts, records, decision, return_text);
 	case OG_REFUSE:
 		*return_text = og_host_copy(decision->reply);
 		return LOCAL_SCAN_REJECT_NOLOGHDR;
