@@ -20,7 +20,7 @@
 #define AREA "module"
 
 /* What ${dlfunc} calls; exim/outgate.map. */
-static const char *const functions[] = { "outgate_event", "outgate_login",
+static const char *const functions[] = { "outgate_event", "outgate_logged_in", "outgate_login",
 	"outgate_may_try", "outgate_password", "outgate_refused",
 	"outgate_route" };
 #define N_FUNCTIONS (sizeof functions / sizeof functions[0])

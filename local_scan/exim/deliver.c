@@ -22,6 +22,7 @@ exim_dlfunc_t outgate_login;
 exim_dlfunc_t outgate_password;
 exim_dlfunc_t outgate_event;
 exim_dlfunc_t outgate_refused;
+exim_dlfunc_t outgate_logged_in;
 
 static int
 fail(uschar **yield, const char *why)
@@ -88,6 +89,22 @@ outgate_route(uschar **yield, int argc, uschar *argv[])
 	return OK;
 }
 
+/*
+ * Is the server that is being talked to the one this route names?  $host is no
+ * help, it is the canonical name of what may be an alias: the router was given
+ * host and port in this very process, and the route may have been read again.
+ */
+static bool
+is_dialled(const struct og_route *route, const uschar *port)
+{
+	struct og_error err;
+	uint16_t number;
+
+	return strcmp(routed.host, route->gateway.host) == 0 &&
+	    og_host_port((const char *)port, &number, &err) == OG_OK &&
+	    number == routed.port && number == route->gateway.port;
+}
+
 /* Has this process given its password away? */
 static bool password_used;
 
@@ -107,11 +124,13 @@ complain(const struct og_route *route, const struct og_error *why)
 }
 
 /*
- * ${dlfunc{SO}{outgate_may_try}{$local_scan_data}{MECHANISM}}: "yes" or "no"
+ * ${dlfunc{SO}{outgate_may_try}{$local_scan_data}{MECHANISM}{$host_port}
+ *     {$tls_out_certificate_verified}}: "yes" or "no"
  *
  * After a refused login Exim tries the next mechanism, three failed logins a
  * message; the first one counts.  Exim's PLAIN cannot send a login or password
- * that begins with a caret: another one would be sent, silently.
+ * that begins with a caret: another one would be sent, silently.  And LOGIN
+ * shows the user's name before it asks for the password.
  */
 int
 outgate_may_try(uschar **yield, int argc, uschar *argv[])
@@ -121,10 +140,11 @@ outgate_may_try(uschar **yield, int argc, uschar *argv[])
 	struct og_error err;
 	bool may = false;
 
-	if (argc != 2)
-		return fail(yield, "outgate_may_try takes two arguments");
+	if (argc != 4)
+		return fail(yield, "outgate_may_try takes four arguments");
 	route = og_route_find((const char *)argv[0]);
-	if (route != NULL && og_route_goes(route) && !password_used) {
+	if (route != NULL && og_route_goes(route) && !password_used &&
+	    is_dialled(route, argv[2]) && is(argv[3], "1")) {
 		may = og_route_open(route, &secret, &err) == OG_OK;
 		if (!may)
 			complain(route, &err);
@@ -185,22 +205,6 @@ outgate_login(uschar **yield, int argc, uschar *argv[])
 }
 
 /*
- * Is the server that is being talked to the one this route names?  $host is no
- * help, it is the canonical name of what may be an alias: the router was given
- * host and port in this very process, and the route may have been read again.
- */
-static bool
-is_dialled(const struct og_route *route, const uschar *port)
-{
-	struct og_error err;
-	uint16_t number;
-
-	return strcmp(routed.host, route->gateway.host) == 0 &&
-	    og_host_port((const char *)port, &number, &err) == OG_OK &&
-	    number == routed.port && number == route->gateway.port;
-}
-
-/*
  * ${dlfunc{SO}{outgate_password}{$local_scan_data}{MECHANISM}{$host_port}
  *     {$tls_out_certificate_verified}}
  *
@@ -230,10 +234,45 @@ outgate_password(uschar **yield, int argc, uschar *argv[])
 	return status;
 }
 
+/*
+ * ${dlfunc{SO}{outgate_logged_in}{$local_scan_data}}: "<>"
+ *
+ * For authenticated_sender, which is expanded before MAIL: fails, and Exim
+ * defers, when this process has shown no password.  A server that refuses EHLO
+ * within TLS makes Exim fall back to HELO and forget hosts_require_auth.
+ */
+int
+outgate_logged_in(uschar **yield, int argc, uschar *argv[])
+{
+	(void)argv;
+	if (argc != 1)
+		return fail(yield, "outgate_logged_in takes one argument");
+	if (!password_used)
+		return fail(yield, "the server wanted no login");
+	*yield = og_host_copy("<>");
+	return OK;
+}
+
 /* Exim's ERRNO_AUTHFAIL and those of a message, not of the server. */
 #define EXIM_AUTHFAIL (-42)
 #define EXIM_RCPT4XX (-44)
 #define EXIM_DATA4XX (-46)
+
+/* What Exim calls "no common mechanisms" may be a caret at the start. */
+static void
+explain_caret(const struct og_route *route)
+{
+	struct og_secret secret;
+	struct og_error err;
+
+	if (og_route_open(route, &secret, &err) == OG_OK &&
+	    (secret.text[0] == '^' || route->gateway.login[0] == '^'))
+		log_write(0, LOG_MAIN,
+		    "outgate: from=%s AUTH PLAIN cannot send a login or "
+		    "password that begins with a caret",
+		    route->verdict.from);
+	og_secret_wipe(&secret);
+}
 
 static enum og_status
 remember(const char *dir, const struct og_route *route, long code,
@@ -281,6 +320,8 @@ outgate_event(uschar **yield, int argc, uschar *argv[])
 	    code == EHOSTUNREACH || code == ENETUNREACH ||
 	    (code <= EXIM_RCPT4XX && code >= EXIM_DATA4XX))
 		return OK;
+	if (code == EXIM_AUTHFAIL && !password_used)
+		explain_caret(route);
 	if (remember(config->state_dir, route, code, &err) != OG_OK)
 		log_write(0, LOG_MAIN, "outgate: %s", err.text);
 	return OK;

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "core/text.h"
 #include "exim/settings.h"
@@ -92,6 +93,13 @@ og_route_open(const struct og_route *route, struct og_secret *secret,
 	*secret = (struct og_secret){ 0 };
 	if (config == NULL)
 		return OG_ESYSTEM;
+	/*
+	 * P9: no core file of a process that has a password.  It lasts until
+	 * the process changes its user, as Exim does to run a transport, so
+	 * every opening asks for it.  Nobody else is concerned: the process
+	 * is one message's delivery.
+	 */
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	return og_seal_open(config->seal_dir, route->verdict.owner,
 	    &route->gateway, route->sealed, secret, err);
 }

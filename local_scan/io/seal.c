@@ -562,6 +562,19 @@ take_secret(const struct content *content, const struct context *wanted,
 	    secret, content->secret, strlen(content->secret), err);
 }
 
+/*
+ * OpenSSL hands on what it decrypts by way of a buffer on the stack
+ * (cms_copy_content(), 4096 octets) and leaves it there.  Called where
+ * CMS_decrypt() was called from, or above, this writes over it.
+ */
+__attribute__((noinline)) static void
+wipe_stack(void)
+{
+	uint8_t below[32 * 1024];
+
+	OPENSSL_cleanse(below, sizeof below);
+}
+
 static enum og_status
 open_for(const char *dir, const struct context *wanted,
     const struct envelope *envelope, struct og_secret *secret,
@@ -581,6 +594,7 @@ open_for(const char *dir, const struct context *wanted,
 		status = take_secret(&content, wanted, secret, err);
 	BIO_free(plain);
 	OPENSSL_cleanse(&content, sizeof content);
+	wipe_stack();
 	return status;
 }
 

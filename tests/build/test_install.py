@@ -19,7 +19,7 @@ import tap
 BUILD = pathlib.Path(os.environ.get("BUILD", TOP / "build")).resolve()
 
 EXPORTS = {"local_scan", "local_scan_version_major",
-           "local_scan_version_minor", "outgate_event", "outgate_login",
+           "local_scan_version_minor", "outgate_event", "outgate_logged_in", "outgate_login",
            "outgate_may_try", "outgate_password", "outgate_refused",
            "outgate_route"}
 

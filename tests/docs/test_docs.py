@@ -204,6 +204,7 @@ class Decisions(Case):
             if sentence.startswith("not a gateway verdict") or \
                     sentence in ("out of memory",
                                  "this message has no route",
+                                 "the server wanted no login",
                                  "not a verdict that can be kept"):
                 continue
             self.has(page, sentence.strip().removeprefix(": "))

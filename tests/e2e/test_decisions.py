@@ -5,12 +5,10 @@
 Real Exim with outgate as installed, real slapd, real partner servers.
 """
 
-import base64
 import json
 import pathlib
 import subprocess
 import sys
-import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
@@ -284,28 +282,15 @@ class Proof(Decision):
 
     @classmethod
     def setUpClass(cls):
-        sandbox.run(BUILD / "outgate", "keygen", "--proof", "--name", "p1",
-                    "--group", "Debian-exim")
+        world.proof_key()
 
     def setUp(self):
         super().setUp()
         world.outgate_conf("")
 
-    def proof(self, life_s=3600, **changed):
-        """Sign as the agent would, by openssl's hand."""
-        claims = {"iss": "org.example", "sub": world.owner(JO),
-                  "email": JO_AWAY, "gw": "smtp.partner.example:465",
-                  "iat": int(time.time()) - 60,
-                  "exp": int(time.time()) + life_s, **changed}
-        text = ".".join(encode(json.dumps(part, separators=(",", ":")))
-                        for part in ({"alg": "EdDSA", "kid": "p1"}, claims))
-        signed = sandbox.folder() / "signed"
-        signed.write_text(text)
-        signature = subprocess.run(
-            ["openssl", "pkeyutl", "-sign", "-rawin", "-in", signed,
-             "-inkey", "/etc/outgate/proof/p1.key"],
-            check=True, stdout=subprocess.PIPE).stdout
-        return f"{text}.{encode(signature)}"
+    @staticmethod
+    def proof(**changed):
+        return world.proof(JO, JO_AWAY, **changed)
 
     def test_row_12_no_proof(self):
         self.refused(self.UNPROVED)
@@ -376,12 +361,6 @@ class Explained(Decision):
     def test_bad_settings(self):
         world.outgate_conf("prof none\n")
         self.assertEqual(self.explain("From: x@y.example\n\n"), (78, None))
-
-
-def encode(octets):
-    if isinstance(octets, str):
-        octets = octets.encode()
-    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
 if __name__ == "__main__":

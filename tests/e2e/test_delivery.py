@@ -8,13 +8,14 @@ Real Exim with outgate as installed, real slapd, real partner servers.
 import pathlib
 import re
 import sys
+import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import sandbox
 import tap
-from world import (JO, MIA_GATEWAY, OTHER, OUTSIDE, PARTNER,
+from world import (JO, MIA_GATEWAY, ORG_ADDRESS, OTHER, OUTSIDE, PARTNER,
                    PARTNER_PASSWORDS, SAM, World, unfolded)
 
 JO_AWAY = "jo.doe@partner.example"
@@ -30,6 +31,7 @@ def setUpModule():
     world = World(conf="proof none\n")
     world.__enter__()
     world.seal_example()
+    world.proof_key()
     world.permit()
 
 
@@ -45,7 +47,8 @@ class Delivery(unittest.TestCase):
     def tearDown(self):
         for dn, entry in self.saved.items():
             for name in ("outgateHost", "outgatePort", "outgateTLS",
-                         "outgateLogin", "outgateAddress", "outgatePassword"):
+                         "outgateLogin", "outgateAddress", "outgatePassword",
+                         "outgateProof"):
                 world.replace(dn, name, *entry.get(name.lower(), []))
         world.empty_queue()
         world.forget()
@@ -68,6 +71,13 @@ class Delivery(unittest.TestCase):
 
     def nowhere(self):
         self.assertEqual(world.arrived_now(self.id()), [])
+
+    @staticmethod
+    def dialled():
+        """How often the organisation has called a partner's server."""
+        return sum(world.servers[name].log().count(
+            f"SMTP connection from [{ORG_ADDRESS}]")
+            for name in (PARTNER, OTHER))
 
 
 class Sent(Delivery):
@@ -139,6 +149,21 @@ class Sent(Delivery):
         self.assertRegex(reply, "^250 OK")
         self.assertEqual(world.arrived(self.id() + ".next")[0][0], PARTNER)
 
+    def test_F57_250_recipients_are_one_users_in_every_transaction(self):
+        """F57: 250 recipients in three transactions, all the same user's"""
+        recipients = [f"r{n}@outside.example" for n in range(250)]
+        before = world.servers[PARTNER].log().count(" A=server_plain:jo.doe ")
+        self.send("jo", JO_AWAY, recipients)
+        arrived = world.arrived(self.id(), len(recipients))
+        self.assertEqual({(server, str(message["X-Arrived-As"]))
+                          for server, message in arrived},
+                         {(PARTNER, "jo.doe")})
+        self.assertEqual(
+            sorted(str(message["X-Arrived-For"]) for _, message in arrived),
+            sorted(recipients))
+        log = world.servers[PARTNER].log()
+        self.assertEqual(log.count(" A=server_plain:jo.doe ") - before, 3)
+
     def test_a_second_gateway_leads_to_its_own_server(self):
         second = f"cn=other,{JO}"
         world.modify(
@@ -206,27 +231,55 @@ class Queued(Delivery):
                       "T=outgate_implicit")
 
     def bounced(self, text):
-        """The bounce came home to the org mailbox; nothing else arrived."""
+        """The bounce came home to the org mailbox, nobody was called."""
         self.up()
+        before = self.dialled()
         world.run_queue()
         bounce = world.bounces(self.id())
         self.assertEqual(len(bounce), 1, world.org.log()[-2000:])
         self.assertEqual(bounce[0]["X-Arrived-For"], "jo@org.example")
         self.assertIn(text, unfolded(bounce[0]))
+        self.assertEqual(self.dialled(), before)
         self.nowhere()
         self.assertEqual(world.queue(), "")
 
     def test_a_server_that_comes_back_gets_it(self):
         self.wait_in_queue()
         self.up()
+        before = self.dialled()
         world.run_queue()
         self.assertEqual(self.arrival()[0], PARTNER)
+        self.assertEqual(self.dialled(), before + 1)
 
-    def test_a_withdrawn_permission_brings_it_back(self):
+    def test_F70_a_permission_withdrawn_while_it_waits_brings_it_back(self):
         self.wait_in_queue()
         world.permit("FALSE")
         self.bounced(f"{JO_AWAY}: outbound gateways are not enabled for your "
                      "account; ask your administrator")
+
+    def waits_with_a_proof(self, life_s):
+        """Proofs are required from here on; Jo's lives so long."""
+        world.replace(JO, "outgateProof",
+                      world.proof(JO, JO_AWAY, life_s=life_s))
+        world.outgate_conf("")
+        self.addCleanup(world.outgate_conf)
+        self.wait_in_queue()
+
+    def test_F71_a_proof_removed_while_it_waits_brings_it_back(self):
+        self.waits_with_a_proof(life_s=3600)
+        world.replace(JO, "outgateProof")
+        self.bounced(f"{JO_AWAY}: outgateProof: no valid proof")
+
+    def test_F71_a_proof_expired_while_it_waits_brings_it_back(self):
+        self.waits_with_a_proof(life_s=3)
+        time.sleep(3)
+        self.bounced(f"{JO_AWAY}: outgateProof: no valid proof")
+
+    def test_F71_with_its_proof_it_is_delivered(self):
+        self.waits_with_a_proof(life_s=3600)
+        self.up()
+        world.run_queue()
+        self.assertEqual(self.arrival()[0], PARTNER)
 
     def test_a_removed_gateway_brings_it_back(self):
         self.wait_in_queue()
@@ -234,7 +287,8 @@ class Queued(Delivery):
         self.bounced(f"{JO_AWAY}: none of your outbound gateways serves this "
                      "address")
 
-    def test_another_host_without_the_password_anew_brings_it_back(self):
+    def test_F72_another_host_brings_it_back(self):
+        """F72: a host that the password is not sealed for: it comes back"""
         self.wait_in_queue()
         world.replace(JO, "outgateHost", OTHER)
         self.bounced(f"{JO_AWAY}: outgatePassword: the stored password does "
@@ -246,7 +300,7 @@ class Queued(Delivery):
                       world.gateway(SAM)["outgatepassword"][0])
         self.bounced("the stored password does not fit")
 
-    def test_a_new_password_is_used_at_the_next_attempt(self):
+    def test_F73_a_new_password_is_used_at_the_next_attempt(self):
         world.seal(JO, "outdated")
         self.wait_in_queue()
         world.seal(JO, PARTNER_PASSWORDS["jo.doe"])

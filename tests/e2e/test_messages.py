@@ -32,6 +32,7 @@ INBOX = "mail.org.example"
 AMBIGUOUS = ("550 5.6.0 the From header is ambiguous; send with exactly one "
              "plain address there")
 HEADER_MAX = 2**20
+JO_UID = 4711
 # What the module may add to the time a message takes.
 SCAN_S = 0.1
 
@@ -42,6 +43,8 @@ def setUpModule():
     global world
     # core files as far as the kernel writes any: Exim is to prevent it
     resource.setrlimit(resource.RLIMIT_CORE, 2 * (resource.RLIM_INFINITY,))
+    with open("/etc/passwd", "a", encoding="ascii") as passwd:
+        passwd.write(f"jo:x:{JO_UID}:65534::/nonexistent:/bin/sh\n")
     world = falls.begin(main="dsn_advertise_hosts = *")
 
 
@@ -246,9 +249,9 @@ class Others(falls.Row):
                       "server_plain", "-oMai", "jo", OUT)
 
     def sendmail(self, *words):
-        """As a user who is nobody to Exim."""
+        """As a user of this machine whose name there is Jo's login."""
         process = falls.start(
-            world, "setpriv", "--reuid=65534", "--regid=65534",
+            world, "setpriv", f"--reuid={JO_UID}", "--regid=65534",
             "--clear-groups", EXIM, *words, stdin=subprocess.PIPE)
         process.communicate(message(JO_AWAY, self.id()).encode(), 30)
         self.takes_the_org_route()
@@ -335,7 +338,7 @@ class Configured(falls.Row):
                    for server, copy in found),
             sorted([(PARTNER, "kim@outside.example"),
                     (INBOX, "kim@org.example"), (OUTSIDE, OUT)]))
-        self.on_purpose.add(self.id())
+        self.on_purpose = True
 
 
 # ---- what an administrator does ----

@@ -74,6 +74,20 @@ def row_test(method, sentence, arguments):
     return test
 
 
+def todo(reasons, *classes):
+    """Tests that are known to fail yet: {sentence: why}.
+
+    A failure of theirs is told as "not ok ... # TODO why", which harnesses
+    show and do not count; docs/security.md tells the reader of each.
+    """
+    for cls in classes:
+        for name in unittest.defaultTestLoader.getTestCaseNames(cls):
+            method = getattr(cls, name)
+            reason = reasons.get(describe(cls(name)))
+            if reason:
+                method.todo = reason
+
+
 def say(line):
     print(line, flush=True)
 
@@ -110,6 +124,11 @@ class Result(unittest.TestResult):
         self.line("ok", test)
 
     def addFailure(self, test, err):
+        reason = getattr(getattr(test, test._testMethodName, None), "todo",
+                         None)
+        if reason:
+            self.line("not ok", test, f" # TODO {reason}")
+            return
         super().addFailure(test, err)
         self.not_ok(test, self.failures[-1][1])
 

@@ -16,6 +16,7 @@ import base64
 import email
 import email.message
 import email.policy
+import json
 import os
 import pathlib
 import pwd
@@ -151,6 +152,7 @@ server_login:
 
 PARTNER_CONFIG = """\
 primary_hostname = @name@
+pid_file_path = @folder@/exim.pid
 local_interfaces = @address@
 daemon_smtp_ports = 465 : 587
 tls_on_connect_ports = 465
@@ -274,6 +276,9 @@ class Exim:
 
 
 class World:
+    # where the organisation's Exim is reached
+    submission = "127.0.0.1"
+
     def __init__(self, conf="", macros="", routers="", main="", access=True):
         self.folder = sandbox.folder()
         self.conf = conf
@@ -453,6 +458,28 @@ class World:
                               stdout=subprocess.PIPE)
         self.modify(done.stdout)
 
+    def proof(self, dn, address, life_s=3600, **changed):
+        """Sign a proof as the agent would, by openssl's hand."""
+        claims = {"iss": "org.example", "sub": self.owner(dn),
+                  "email": address, "gw": f"{PARTNER}:465",
+                  "iat": int(time.time()) - 60,
+                  "exp": int(time.time()) + life_s, **changed}
+        text = ".".join(
+            base64url(json.dumps(part, separators=(",", ":")).encode())
+            for part in ({"alg": "EdDSA", "kid": "p1"}, claims))
+        signed = self.folder / "signed"
+        signed.write_text(text)
+        signature = subprocess.run(
+            ["openssl", "pkeyutl", "-sign", "-rawin", "-in", signed,
+             "-inkey", "/etc/outgate/proof/p1.key"],
+            check=True, stdout=subprocess.PIPE).stdout
+        return f"{text}.{base64url(signature)}"
+
+    def proof_key(self):
+        """The key that proof() signs with."""
+        run(BUILD / "outgate", "keygen", "--proof", "--name", "p1",
+            "--group", "Debian-exim")
+
     def seal_example(self):
         self.seal(JO, PARTNER_PASSWORDS["jo.doe"])
         self.seal(MIA_GATEWAY, PARTNER_PASSWORDS["mia.moe"])
@@ -468,10 +495,14 @@ class World:
         return self.submit_raw(login, recipients, "\r\n".join(lines) + "\r\n",
                                envelope=envelope, auth=auth)
 
+    def client(self, port):
+        """A connection to the organisation's Exim, up to EHLO."""
+        smtp = Client(self.submission, port, timeout=WAIT_S)
+        smtp.ehlo("client.org.example")
+        return smtp
+
     def submit_raw(self, login, recipients, data, envelope=None, auth=True):
-        with smtplib.SMTP("127.0.0.1", 587 if auth else 25,
-                          timeout=WAIT_S) as smtp:
-            smtp.ehlo("client.org.example")
+        with self.client(587 if auth else 25) as smtp:
             if auth:
                 token = f"\0{login}\0{ORG_PASSWORDS[login]}".encode()
                 reply = smtp.docmd(
@@ -562,6 +593,21 @@ class World:
             base="cn=Search,cn=Operations,cn=Monitor", scope="base",
             bind=self.slapd.root)
         return int(found.entries[0]["monitoropinitiated"][0])
+
+
+class Client(smtplib.SMTP):
+    """Says QUIT, but does not wait: Exim keeps the reply for 200 ms."""
+
+    def __exit__(self, *unused):
+        try:
+            self.putcmd("QUIT")
+        except smtplib.SMTPServerDisconnected:
+            pass
+        self.close()
+
+
+def base64url(octets):
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
 def unfolded(message):

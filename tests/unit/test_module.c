@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -304,14 +305,18 @@ static const struct call calls[] = {
 	{ "the login goes with its caret doubled for PLAIN", "outgate_login", { VERDICT, "plain" }, CALL_OK, "jo^^doe" },
 	{ "the login goes as it is for CRAM-MD5", "outgate_login", { VERDICT, "cram" }, CALL_OK, "jo^doe" },
 	{ "there is no login without a route", "outgate_login", { "og=1 way=org why=unlisted", "plain" }, CALL_FAIL_FORCED, "" },
-	{ "a login may be tried", "outgate_may_try", { VERDICT, "plain" }, CALL_OK, "yes" },
-	{ "no login may be tried without a route", "outgate_may_try", { "og=1 way=org why=unlisted", "plain" }, CALL_OK, "no" },
+	{ "a login may be tried", "outgate_may_try", { VERDICT, "plain", "465", "1" }, CALL_OK, "yes" },
+	{ "no login may be tried without a route", "outgate_may_try", { "og=1 way=org why=unlisted", "plain", "465", "1" }, CALL_OK, "no" },
+	{ "no login may be tried over an unverified certificate", "outgate_may_try", { VERDICT, "login", "465", "0" }, CALL_OK, "no" },
+	{ "no login may be tried at another port", "outgate_may_try", { VERDICT, "login", "587", "1" }, CALL_OK, "no" },
+	{ "without a login there is no MAIL", "outgate_logged_in", { VERDICT }, CALL_FAIL, "the server wanted no login" },
 	{ "another port gets no password", "outgate_password", { VERDICT, "plain", "587", "1" }, CALL_FAIL_FORCED, "" },
 	{ "an unverified certificate gets no password", "outgate_password", { VERDICT, "plain", "465", "0" }, CALL_FAIL_FORCED, "" },
 	{ "no TLS gets no password", "outgate_password", { VERDICT, "plain", "465", "" }, CALL_FAIL_FORCED, "" },
 	{ "the right host gets the password, its caret doubled", "outgate_password", { VERDICT, "plain", "465", "1" }, CALL_OK, "se^^cret" },
+	{ "after a login there may be a MAIL", "outgate_logged_in", { VERDICT }, CALL_OK, "<>" },
 	{ "nobody gets the password a second time in one process", "outgate_password", { VERDICT, "plain", "465", "1" }, CALL_FAIL_FORCED, "" },
-	{ "no mechanism may be tried after that", "outgate_may_try", { VERDICT, "login" }, CALL_OK, "no" },
+	{ "no mechanism may be tried after that", "outgate_may_try", { VERDICT, "login", "465", "1" }, CALL_OK, "no" },
 };
 /* clang-format on */
 
@@ -328,6 +333,19 @@ check_call(void **state)
 }
 
 static void
+no_core_is_left_once_a_seal_has_been_opened(void **state)
+{
+	const char *arguments[6] = { VERDICT, "refusal" };
+	int code;
+
+	(void)state;
+	assert_int_equal(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0), 0);
+	assert_string_equal(
+	    fake_exim_call("outgate_route", &code, arguments), "");
+	assert_int_equal(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), 0);
+}
+
+static void
 its_version_is_that_of_the_header_it_was_built_with(void **state)
 {
 	int (*major)(void);
@@ -341,7 +359,7 @@ its_version_is_that_of_the_header_it_was_built_with(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[N_ROWS(scans) + N_ROWS(calls) + 5];
+	struct CMUnitTest tests[N_ROWS(scans) + N_ROWS(calls) + 6];
 	struct CMUnitTest *end = tests;
 
 	*end++ = (struct CMUnitTest)cmocka_unit_test(
@@ -353,6 +371,8 @@ main(void)
 	end = ROWS_ADD(end, scans, check_scan);
 	*end++ = (struct CMUnitTest)cmocka_unit_test(
 	    no_message_and_no_header_crashes_it);
+	*end++ = (struct CMUnitTest)cmocka_unit_test(
+	    no_core_is_left_once_a_seal_has_been_opened);
 	end = ROWS_ADD(end, calls, check_call);
 	*end++ = (struct CMUnitTest)cmocka_unit_test(
 	    its_version_is_that_of_the_header_it_was_built_with);
