@@ -24,7 +24,7 @@ static const char *const free_options[] = { "command_timeout",
 	"interface", "keepalive", "max_parallel", "max_rcpt",
 	"message_linelength_limit", "message_size_limit", "multi_domain",
 	"size_addition", "tls_certificate", "tls_crl", "tls_dh_min_bits",
-	"tls_privatekey", "tls_require_ciphers", "utf8_downconvert", NULL };
+	"tls_privatekey", NULL };
 
 /* Main options that the shipped text sets, each looked at elsewhere or free. */
 static const char *const other_main_options[] = { "acl_smtp_rcpt",

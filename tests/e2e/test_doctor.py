@@ -149,7 +149,8 @@ def library(source):
     return make
 
 
-FUNCTIONS = ("outgate_event", "outgate_login", "outgate_may_try",
+FUNCTIONS = ("outgate_event", "outgate_logged_in", "outgate_login",
+             "outgate_may_try",
              "outgate_password", "outgate_refused", "outgate_route")
 FUNCTION = """\
 int {0}(unsigned char **out, int argc, unsigned char **argv)
