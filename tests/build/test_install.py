@@ -101,7 +101,7 @@ class Configuration(unittest.TestCase):
         names = set(re.findall(r"(?m)^(OUTGATE_\w+)\s*=", text))
         names |= {"OUTGATE_ROUTERS", "OUTGATE_TRANSPORTS", "OUTGATE_RETRIES",
                   "OUTGATE_AUTHENTICATORS", "OUTGATE_OTHERS_LINE",
-                  "OUTGATE_OWN_DELAY_WARNING"}
+                  "OUTGATE_OWN_DELAY_WARNING", "OUTGATE_OWN_INTERFACES"}
         for one in names:
             for other in names - {one}:
                 self.assertFalse(other.startswith(one), (one, other))
@@ -143,9 +143,10 @@ class Debian(unittest.TestCase):
         return done.stdout
 
     def test_our_routers_are_the_first(self):
-        self.assertEqual(self.names("router")[:5], [
+        self.assertEqual(self.names("router")[:7], [
             "outgate_unscanned", "outgate_refusal", "outgate_held",
-            "outgate_gateway", "outgate_guard"])
+            "outgate_loop", "outgate_gateway", "outgate_nowhere",
+            "outgate_guard"])
 
     def test_debians_own_routers_follow(self):
         self.assertIn("dnslookup", self.names("router"))

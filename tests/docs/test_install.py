@@ -58,7 +58,8 @@ class OwnExim(unittest.TestCase):
     def test_our_routers_are_the_first(self):
         self.assertEqual(self.exim("-bP", "router_list").split(), [
             "outgate_unscanned", "outgate_refusal", "outgate_held",
-            "outgate_gateway", "outgate_guard", "local", "outside"])
+            "outgate_loop", "outgate_gateway", "outgate_nowhere",
+            "outgate_guard", "local", "outside"])
 
     def test_our_retry_rules_are_the_first(self):
         text = self.exim("-bP", "config")

@@ -470,8 +470,8 @@ class EximConfiguration(Doctor):
          include(" 10.0.0.0/8 ;", ""),
          r"outgate_gateway: ignore_target_hosts lacks 10\.0\.0\.0/8"),
         ("an IPv6 range that gateways may lead to",
-         include(" ; ff00::/8", ""),
-         "outgate_gateway: ignore_target_hosts lacks ff00::/8"),
+         include(" ; 8000::/1", ""),
+         "outgate_gateway: ignore_target_hosts lacks 8000::/1"),
         ("local_scan_path dropped",
          include("local_scan_path = OUTGATE_MODULE\n", ""),
          "local_scan_path is not set"),
@@ -516,7 +516,7 @@ class EximConfiguration(Doctor):
 
     @tap.rows([
         ("more ranges that gateways may not lead to",
-         include(" ; ff00::/8", " ; ff00::/8 ; 192.0.2.0/24")),
+         include(" ; 8000::/1", " ; 8000::/1 ; 192.0.2.0/24")),
         ("the ranges as a list with colons",
          lambda: with_colons()),
         ("more headers that stay here",
@@ -575,7 +575,7 @@ class EximConfiguration(Doctor):
 
 def with_colons():
     path = world.org.etc / "outgate.include"
-    found = re.search(r"(?s)ignore_target_hosts = (<;.*?/8\n)",
+    found = re.search(r"(?s)ignore_target_hosts = (<;.*?OUTGATE_OWN_HOSTS\n)",
                       path.read_text()).group(1)
     items = [item.replace(":", "::") for item in
              found.replace("\\\n", "").removeprefix("<;").split(";")]

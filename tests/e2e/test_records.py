@@ -30,7 +30,9 @@ from world import (BUILD, JO, MIA_GATEWAY, PARTNER_PASSWORDS, SAM, STAFF,
                    certificate, make_ca)
 
 SEALS = pathlib.Path("/etc/outgate/seal")
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+# in the directory of the machine's architecture
+FAKETIME = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+SERVICE = "cn=outgate,ou=services,dc=org,dc=example"
 # timeout_ms of the settings, and what a busy machine may add
 DEADLINE_S = 2 + 1.5
 
@@ -463,7 +465,7 @@ class Directory(falls.Row):
         secret.chmod(0o640)
         shutil.chown(secret, "root", "Debian-exim")
         settings(world, more=(
-            "proof none\nbind_dn cn=outgate,ou=services,dc=org,dc=example\n"
+            f"proof none\nbind_dn {SERVICE}\n"
             f"bind_password_file {secret}\n"))
 
     def test_F28_a_wrong_bind_password_is_451_and_stays_out_of_the_log(self):
@@ -474,33 +476,50 @@ class Directory(falls.Row):
         self.works()
 
     def test_F28_a_bind_password_that_was_withdrawn_is_451(self):
-        service = "cn=outgate,ou=services,dc=org,dc=example"
         self.bind("outgate-secret")
         self.works()
-        world.replace(service, "userPassword", "another")
+        world.replace(SERVICE, "userPassword", "another")
         try:
             self.refused_in_time()
             self.assertNotIn("outgate-secret", world.org.log())
         finally:
-            world.replace(service, "userPassword", "outgate-secret")
+            world.replace(SERVICE, "userPassword", "outgate-secret")
 
     def test_F29_referrals_are_not_followed(self):
+        places = ["ou=people,dc=org,dc=example", JO]
         with socket.create_server(("127.0.0.1", 0)) as elsewhere:
             elsewhere.setblocking(False)
             port = elsewhere.getsockname()[1]
-            for above in "ou=people,dc=org,dc=example", JO:
-                world.modify(
-                    f"dn: cn=away,{above}\nchangetype: add\n"
-                    "objectClass: referral\nobjectClass: extensibleObject\n"
-                    f"cn: away\nref: ldap://127.0.0.1:{port}/{above}\n")
-            try:
+            with contextlib.ExitStack() as stack:
+                self.show_all(stack)
+                for place in places:
+                    self.refer(stack, place, port)
+                answer = world.slapd.search(
+                    "(uid=jo)", "1.1", bind=(SERVICE, "outgate-secret"))
+                self.assertEqual(answer.text.count("# refldap:"), 2)
                 self.works()
                 self.assertRaises(BlockingIOError, elsewhere.accept)
-            finally:
-                for above in "ou=people,dc=org,dc=example", JO:
-                    world.slapd.modify(
-                        f"dn: cn=away,{above}\nchangetype: delete\n",
-                        world.slapd.root, ["-M"])
+
+    def show_all(self, stack):
+        """The service may read everything, references too."""
+        database = world.database()
+
+        def access(change):
+            world.modify(f"dn: olcDatabase={database},cn=config\n"
+                         f"changetype: modify\n{change}\n",
+                         world.slapd.config)
+        access("add: olcAccess\nolcAccess: {0}to * by "
+               f'dn.exact="{SERVICE}" read by * break')
+        stack.callback(access, "delete: olcAccess\nolcAccess: {0}")
+
+    def refer(self, stack, place, port):
+        world.modify(
+            f"dn: cn=away,{place}\nchangetype: add\n"
+            "objectClass: referral\nobjectClass: extensibleObject\n"
+            f"cn: away\nref: ldap://127.0.0.1:{port}/{place}\n")
+        stack.callback(world.slapd.modify,
+                       f"dn: cn=away,{place}\nchangetype: delete\n",
+                       world.slapd.root, ["-M"])
 
     def test_F30_behind_a_silent_server_the_second_one_is_asked(self):
         with Fake(silent) as fake:
@@ -595,7 +614,7 @@ class Secure:
         secret.chmod(0o640)
         shutil.chown(secret, "root", "Debian-exim")
         settings(world, f"ldaps://ldap.org.example:{self.port}", (
-            "proof none\nbind_dn cn=outgate,ou=services,dc=org,dc=example\n"
+            f"proof none\nbind_dn {SERVICE}\n"
             f"bind_password_file {secret}\n"
             f"tls_ca_file {world.ca}/ca.crt\n"))
 

@@ -32,7 +32,7 @@ MODULE_DIR = "/usr/lib/ldap"
 
 START_S = 10
 STOP_S = 10
-COMMAND_S = 30
+COMMAND_S = 120
 
 # Who asks: a DN and its password, or one of these two.
 ANONYMOUS = None
