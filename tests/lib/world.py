@@ -397,7 +397,11 @@ class World:
             main=self.main, folder=self.org.folder))
         run(BUILD / "outgate", "keygen", "--group", "Debian-exim")
         self.org.start()
-        wait_for_port(None, "127.0.0.1", 587)
+        try:
+            wait_for_port(None, "127.0.0.1", 587)
+        except RuntimeError as error:
+            said = (self.org.folder / "daemon.log").read_text()
+            raise RuntimeError(f"{error}:\n{said}")
 
     def restart_org(self):
         self.org.stop()
