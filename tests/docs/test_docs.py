@@ -307,6 +307,32 @@ class Security(Case):
                 self.assertIn((promise, name), known)
 
 
+class Faults(unittest.TestCase):
+    """The page says where each fault is tested."""
+
+    NAME = re.compile(r'test_F(\d+)_|"F(\d+)\b')
+
+    @classmethod
+    def setUpClass(cls):
+        cls.rows = rows(text("docs/faults.md"), "fault", "what goes wrong",
+                        "what has to come of it", "tested in",
+                        "what is not shown")
+
+    def numbers(self, name):
+        """The numbers that the names of a file's tests begin with."""
+        return {int(a or b) for a, b in self.NAME.findall(text(name))}
+
+    def test_every_fault_is_tested_where_the_page_says(self):
+        for fault, _, _, where, _ in self.rows:
+            self.assertIn(int(fault[1:]), self.numbers(plain(where)), fault)
+
+    def test_every_fault_that_is_tested_is_in_the_page(self):
+        known = {int(fault[1:]) for fault, *_ in self.rows}
+        for name in tracked():
+            if re.fullmatch(r"tests/e2e/test_\w+\.py", name):
+                self.assertLessEqual(self.numbers(name), known, name)
+
+
 class Macros(Case):
     page = text("docs/install-exim.md")
 

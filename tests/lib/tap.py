@@ -8,7 +8,8 @@ its line as "# " diagnostics.  A test program ends with
     if __name__ == "__main__":
         tap.main()
 
-and exits with 1 when a test failed or none was found.
+and exits with 1 when a test failed or none was found.  Its arguments choose
+tests, each by a part of the method's name or of the description.
 """
 
 import re
@@ -21,8 +22,8 @@ def main(module="__main__"):
     """Run every test of the module, end the process."""
     for number in signal.SIGTERM, signal.SIGHUP:
         signal.signal(number, interrupted)
-    suite = unittest.defaultTestLoader.loadTestsFromModule(
-        sys.modules[module])
+    suite = unittest.TestSuite(filter(chosen, each(
+        unittest.defaultTestLoader.loadTestsFromModule(sys.modules[module]))))
     print("TAP version 13")
     print(f"1..{suite.countTestCases()}", flush=True)
     result = Result()
@@ -34,6 +35,25 @@ def main(module="__main__"):
     if result.count == 0:
         diagnose("there was no test to run")
     sys.exit(0 if result.wasSuccessful() and result.count else 1)
+
+
+def each(suite):
+    """The tests of a suite of suites, in their order."""
+    for test in suite:
+        if isinstance(test, unittest.TestSuite):
+            yield from each(test)
+        else:
+            yield test
+
+
+def chosen(test):
+    return wanted(test.id().rpartition(".")[2], describe(test))
+
+
+def wanted(*names):
+    """Do the program's arguments choose a test that has one of these names?"""
+    return not sys.argv[1:] or any(
+        word in name for word in sys.argv[1:] for name in names)
 
 
 def interrupted(number, frame):

@@ -35,6 +35,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BUILD", TOP / "build")).resolve()
 EXIM = "/usr/sbin/exim4"
 WAIT_S = 30
+# How long to look for what test_mutations.py expects not to come.
+LOOK_S = float(os.environ.get("OUTGATE_LOOK_S", WAIT_S))
 
 ORG_ADDRESS = "203.0.113.1"
 PARTNER = "smtp.partner.example"
@@ -246,10 +248,13 @@ class Exim:
         """
         mounts = "; ".join(f"mount --bind {a} {b}" for a, b in self.binds())
         # root's LD_PRELOAD lasts: Exim is set-uid root, which is no change
-        shift = f"faketime -f {faketime} " if faketime else ""
+        # faketime(1) names its memory by process numbers, which other sandboxes
+        # have too
+        shift = (f"mount -t tmpfs none /dev/shm; exec faketime -f {faketime} "
+                 if faketime else "exec ")
         return subprocess.run(
             ["unshare", "--mount", "sh", "-e", "-c",
-             f'{mounts}; exec {shift}{EXIM} "$@"', "sh", *words],
+             f'{mounts}; {shift}{EXIM} "$@"', "sh", *words],
             input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, timeout=300).stdout
 
@@ -387,8 +392,8 @@ class World:
     def start_org(self):
         self.org = self.servers["mail.org.example"] = Exim("org")
         self.outgate_conf()
-        self.org.write("outgate.include", pathlib.Path(
-            "/usr/share/outgate/exim-config/outgate.include").read_text())
+        self.org.write("outgate.include", mutated(pathlib.Path(
+            "/usr/share/outgate/exim-config/outgate.include").read_text()))
         self.org.write("passwords", passwords(ORG_PASSWORDS))
         self.org.write("passwd.client", f"{OUTSIDE}:{RELAY[0]}:{RELAY[1]}\n")
         self.org.write("exim4.conf", fill(
@@ -614,13 +619,26 @@ def base64url(octets):
     return base64.urlsafe_b64encode(octets).decode().rstrip("=")
 
 
+def mutated(text):
+    """The text as test_mutations.py wants it changed.
+
+    OUTGATE_MUTATION holds JSON: [[old, new], ...]; each old text must be
+    there, once, or the mutation would be none.
+    """
+    for old, new in json.loads(os.environ.get("OUTGATE_MUTATION", "[]")):
+        if text.count(old) != 1:
+            raise RuntimeError(f"to mutate: {text.count(old)} times: {old}")
+        text = text.replace(old, new)
+    return text
+
+
 def unfolded(message):
     return re.sub(r"\s+", " ", message.as_string())
 
 
 def wait(look, enough):
-    """Look until it is enough or WAIT_S are over; what was seen last."""
-    end = time.monotonic() + WAIT_S
+    """Look until it is enough or LOOK_S are over; what was seen last."""
+    end = time.monotonic() + LOOK_S
     while True:
         seen = look()
         if enough(seen) or time.monotonic() > end:
