@@ -113,7 +113,8 @@ uninstall:
 PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
 	exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
 	iproute2 util-linux mount python3
-TEST_PACKAGES := libcmocka-dev binutils perl faketime strace
+TEST_PACKAGES := libcmocka-dev binutils perl faketime strace \
+	dovecot-pop3d fetchmail getmail6
 
 .PHONY: packages test-packages
 packages:
