@@ -323,6 +323,25 @@ class Unverified(Promise):
             self.assertNotIn("MAIL", session.verbs)
 
 
+class Runner(Promise):
+    """One queue runner has everybody's mail to look after."""
+
+    def test_a_slow_gateway_costs_a_queue_run_one_attempt(self):
+        """P6: a queue run waits for a slow gateway once, others' mail leaves"""
+        showing.play("silent")
+        self.gateway(JO, SHOWING)
+        world.queue_only(True)
+        waiting = [self.send(more=f".{number}") for number in range(5)]
+        for login, sender in ("sam", TEAM), ("kim", "kim@org.example"):
+            self.send(login, sender, more=f".{login}")
+        world.run_queue("-q")
+        self.assertEqual(self.arrived(".sam"), [(PARTNER, "sam.roe")])
+        self.assertEqual(self.arrived(".kim"), [(OUTSIDE, "org-relay")])
+        self.assertEqual(len(showing.sessions()), 1)
+        for message in waiting:
+            self.assertIn(message, world.queue())
+
+
 @tap.tables
 class Retried(Promise):
     """Retry times at a site whose own rule is Debian's."""
