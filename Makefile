@@ -98,12 +98,14 @@ install: all
 	cd exim-config && find conf.d -type f \
 	    -exec install -D -m 0644 {} $(SHARE)/exim-config/{} \;
 	install -D -m 0644 -t $(MAN)/man1 docs/man/outgate.1
-	install -D -m 0644 -t $(MAN)/man5 docs/man/outgate.conf.5
+	install -D -m 0644 -t $(MAN)/man5 docs/man/outgate.conf.5 \
+	    docs/man/outgate-schema.5
 	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so \
-	    $(MAN)/man1/outgate.1 $(MAN)/man5/outgate.conf.5
+	    $(MAN)/man1/outgate.1 $(MAN)/man5/outgate.conf.5 \
+	    $(MAN)/man5/outgate-schema.5
 	rm -rf $(SHARE)
 	-rmdir --ignore-fail-on-non-empty $(MODULE_DIR)
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import unittest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -441,6 +442,50 @@ class Settings(Case):
         more = re.findall(r"(?m)^#\t?([a-z_]+) \S+(?: \S+)?$", example)
         self.assertGreater(len(more), 3)
         self.assertLessEqual(set(more), set(self.keys()))
+
+
+class Schema(Case):
+    """outgate-schema(5) against the schema's source."""
+
+    manual = text("docs/man/outgate-schema.5")
+
+    @classmethod
+    def setUpClass(cls):
+        source = tomllib.loads(text("ldap-schema/outgate.toml"))
+        cls.attributes = {a["name"]: a for a in source["attribute"]}
+        cls.classes = {c["name"]: c for c in source["class"]}
+        cls.items = {}
+        for part in cls.manual.split("\n.It Ic ")[1:]:
+            head, _, body = part.partition("\n")
+            cls.items[head] = squeeze(re.split(r"\n\.(?:El|It)\b", body)[0])
+
+    def test_the_manual_has_the_names_of_the_schema_and_no_others(self):
+        """The schema's names and no others, in its order"""
+        self.assertEqual(list(self.items),
+                         [*self.attributes, *self.classes])
+
+    def test_the_manual_says_which_have_one_value(self):
+        """Which attributes have one value"""
+        for name, attribute in self.attributes.items():
+            self.assertEqual("one value" in self.items[name].lower(),
+                             attribute.get("single", False), name)
+            self.assertEqual("many values" in self.items[name],
+                             not attribute.get("single", False), name)
+
+    def test_the_manual_has_the_lengths(self):
+        """How long values may be"""
+        for name, attribute in self.attributes.items():
+            self.assertEqual(
+                re.findall(r"at most (\d+) octets", self.items[name]),
+                [str(attribute["max"])] if "max" in attribute else [], name)
+
+    def test_the_manual_has_the_kinds_of_the_classes(self):
+        """Which classes are auxiliary, and what they must have"""
+        for name, known in self.classes.items():
+            self.assertTrue(self.items[name].lower().startswith(
+                known["kind"]), name)
+            for must in known.get("must", []):
+                self.assertIn(f"must have .Ic {must}", self.items[name])
 
 
 class Command(Case):

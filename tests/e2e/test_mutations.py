@@ -333,6 +333,8 @@ HARMLESS = [
      "protocol = smtps knows nothing else"),
     ("transport", "outgate_implicit: tls_tempfail_tryclear",
      "protocol = smtps knows nothing else"),
+    ("transport", "outgate_implicit: hosts_try_fastopen",
+     "Exim does not use it before implicit TLS"),
     ("transport", "outgate_implicit: multi_domain", "Exim's default"),
     ("transport", "outgate_implicit: hosts_try_dane",
      "of a host that was found byname Exim knows no DNSSEC"),
