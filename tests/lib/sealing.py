@@ -25,7 +25,7 @@ class Keys:
     Both folders lie in one temporary folder, which close() removes.
     """
 
-    def __init__(self, *names):
+    def __init__(self, *names, group=None):
         # An interrupted test runs no clean-ups; the object's own end does.
         self.held = tempfile.TemporaryDirectory(prefix="og.")
         self.folder = pathlib.Path(self.held.name)
@@ -35,14 +35,16 @@ class Keys:
         self.certificates = self.folder / "certificates"
         self.certificates.mkdir(mode=0o755)
         for name in names:
-            self.add(name)
+            self.add(name, group)
 
     def close(self):
         self.held.cleanup()
 
-    def add(self, name):
+    def add(self, name, group=None):
+        """group: who may read the keys besides root."""
+        words = ["--group", group] if group else []
         subprocess.run(
-            [OUTGATE, "keygen", "--dir", self.keys, "--name", name],
+            [OUTGATE, "keygen", "--dir", self.keys, "--name", name, *words],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.publish(name)
 
