@@ -107,9 +107,11 @@ outgatePassword: {PASSWORD}
 dn: {LEE}
 changetype: add
 objectClass: inetOrgPerson
+objectClass: outgatePolicy
 uid: lee
 cn: Lee Noe
 sn: Noe
+outgateAllowed: FALSE
 userPassword: lee-secret
 
 dn: cn=staff outgate admins,{SERVICES}
@@ -589,8 +591,9 @@ DELEGATED = [
      DELEGATE, change(KIM, "add objectClass", "outgatePolicy",
                       "add outgateAllowed", "TRUE"), DENIED),
     ("an administrator of a unit who is outside it does not permit himself",
-     DELEGATE, change(LEE, "add objectClass", "outgatePolicy",
-                      "add outgateAllowed", "TRUE"), DENIED),
+     DELEGATE, change(LEE, "replace outgateAllowed", "TRUE"), DENIED),
+    ("an administrator of a unit adds the policy's class nowhere else",
+     DELEGATE, change(STUDENTS, "add objectClass", "outgatePolicy"), DENIED),
     ("an administrator of a unit does not change a setting",
      DELEGATE, change(JO, "replace outgateHost", "a.example"), DENIED),
     ("an administrator of a unit does not write a password",
