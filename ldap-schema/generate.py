@@ -11,16 +11,18 @@ attribute nobody declared would otherwise be found by the first server that
 refuses the file.
 """
 
+import base64
 import pathlib
 import sys
 import tomllib
+import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 
 NOTICE = """\
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# {name} - outgate's schema for OpenLDAP, {form}.
+# {name} - outgate's {what}.
 #
 # Written by generate.py from outgate.toml: change that one.  README.md tells
 # what each attribute means and how to load this file.
@@ -51,9 +53,11 @@ SUBSTRINGS = {
 
 ATTRIBUTE_KEYS = {
     "name", "number", "describe", "syntax", "equality", "contains", "max",
-    "single", "index", "secret",
+    "single", "index", "access",
 }
-CLASS_KEYS = {"name", "number", "describe", "kind", "must", "may"}
+CLASS_KEYS = {"name", "number", "describe", "kind", "on", "must", "may"}
+
+ACCESS = {"policy", "setting", "secret", "status"}
 
 # Attributes of others that a class of ours may name.
 FOREIGN = {"cn"}
@@ -98,18 +102,23 @@ def check_attribute(attribute):
         raise ValueError(f"{name}: no equality for {rule}")
     if attribute.get("contains") and EQUALITY[rule] not in SUBSTRINGS:
         raise ValueError(f"{name}: no substring rule for {rule}")
-    if attribute.get("secret") and EQUALITY[rule] is not None:
+    if attribute["access"] not in ACCESS:
+        raise ValueError(f"{name}: unknown access {attribute['access']}")
+    if attribute["access"] == "secret" and EQUALITY[rule] is not None:
         raise ValueError(f"{name}: a secret with an equality rule")
 
 
-def attribute_lines(attribute):
-    """The attribute as RFC 4512, 4.1.2 describes it, a line per part."""
+def attribute_lines(attribute, arc="outgateAttribute:"):
+    """The attribute as RFC 4512, 4.1.2 describes it, a line per part.
+
+    arc  what stands in front of its number
+    """
     rule = EQUALITY[attribute["syntax"], attribute.get("equality")]
     syntax = SYNTAX[attribute["syntax"]]
     if "max" in attribute:
         syntax += f"{{{attribute['max']}}}"
     lines = [
-        f"( outgateAttribute:{attribute['number']}",
+        f"( {arc}{attribute['number']}",
         f"NAME '{attribute['name']}'",
         f"DESC '{attribute['describe']}'",
     ]
@@ -124,10 +133,10 @@ def attribute_lines(attribute):
     return lines
 
 
-def class_lines(item):
+def class_lines(item, arc="outgateClass:"):
     """The class as RFC 4512, 4.1.1 describes it, a line per part."""
     lines = [
-        f"( outgateClass:{item['number']}",
+        f"( {arc}{item['number']}",
         f"NAME '{item['name']}'",
         f"DESC '{item['describe']}'",
         f"SUP top {item['kind'].upper()}",
@@ -164,7 +173,8 @@ def definitions(schema):
 
 def openldap_schema(schema):
     """For an include line of slapd.conf(5)."""
-    text = NOTICE.format(name="outgate.schema", form="slapd.conf format")
+    text = NOTICE.format(name="outgate.schema",
+                         what="schema for OpenLDAP, slapd.conf format")
     for kind, lines in definitions(schema):
         if len(lines) > 1 or "2.25" in lines[0]:
             text += "\n"
@@ -179,7 +189,8 @@ def openldap_ldif(schema):
         "attributeType": "olcAttributeTypes",
         "objectClass": "olcObjectClasses",
     }
-    text = NOTICE.format(name="outgate.ldif", form="cn=config format")
+    text = NOTICE.format(name="outgate.ldif",
+                         what="schema for OpenLDAP, cn=config format")
     text += "\ndn: cn=outgate,cn=schema,cn=config\n"
     text += "objectClass: olcSchemaConfig\ncn: outgate\n"
     for kind, lines in definitions(schema):
@@ -189,9 +200,170 @@ def openldap_ldif(schema):
     return text
 
 
+def ds389_schema(schema):
+    """For the schema directory of a 389 Directory Server instance."""
+    oid = schema["oid"]
+    text = NOTICE.format(name="389-schema.ldif",
+                         what="schema for 389 Directory Server")
+    text += "\ndn: cn=schema\n"
+    for kind, key, writer in (
+            ("attributeTypes", "attribute", attribute_lines),
+            ("objectClasses", "class", class_lines)):
+        for item in schema[key]:
+            lines = writer(item, f"{oid['root']}.{oid[key]}.")
+            lines[-1] = lines[-1][:-2] + " X-ORIGIN 'outgate' )"
+            lines = [line.replace("\t", " ") for line in lines]
+            text += f"{kind}: " + "\n  ".join(lines) + "\n"
+    return text
+
+
+# Active Directory: MS-ADTS 3.1.1.2.2.2 and 3.1.1.2.3.  Its strings are equal in
+# any case but for 2.5.5.5, which is ASCII.
+AD_SYNTAX = {
+    ("boolean", None): ("2.5.5.8", 1),
+    ("integer", None): ("2.5.5.9", 2),
+    ("ia5", "ignore-case"): ("2.5.5.12", 64),
+    ("ia5", "exact"): ("2.5.5.5", 22),
+    ("text", "ignore-case"): ("2.5.5.12", 64),
+    ("text", "exact"): ("2.5.5.12", 64),
+    ("text", "none"): ("2.5.5.12", 64),
+}
+AD_KIND = {"structural": 1, "auxiliary": 3}
+AD_CONFIGURATION = "CN=Configuration,DC=org,DC=example"
+AD_SCHEMA = f"CN=Schema,{AD_CONFIGURATION}"
+AD_CLASS_NAMES = {
+    "domainDNS": "Domain-DNS", "organizationalUnit": "Organizational-Unit",
+    "container": "Container", "user": "User",
+}
+# searchFlags, 3.1.1.2.3.1
+AD_INDEXED, AD_CONFIDENTIAL = 1, 128
+# What a new gateway entry lets others do before anything is inherited.
+AD_ENTRY_SDDL = ("D:(A;;RPWPCRCCDCLCLORCWOWDSDDTSW;;;DA)"
+                 "(A;;RPWPCRCCDCLCLORCWOWDSDDTSW;;;SY)")
+AD_RELOAD = "\ndn:\nchangetype: modify\nadd: schemaUpdateNow\n" \
+            "schemaUpdateNow: 1\n-\n"
+# schemaIDGUID of the class user, the same in every forest
+AD_USER = "bf967aba-0de6-11d0-a285-00aa003049e2"
+
+
+def ad_root(schema):
+    """The arc of OIDs: Active Directory takes no number of 128 bits.
+
+    The UUID in pieces below an arc of Microsoft's, as its script for vendors
+    without an arc of their own makes them.
+    """
+    digits = f"{int(schema['oid']['root'].split('.')[2]):032x}"
+    pieces, at = [], 0
+    for length in 4, 4, 4, 4, 4, 6, 6:
+        pieces.append(str(int(digits[at:at + length], 16)))
+        at += length
+    return "1.2.840.113556.1.8000.2554." + ".".join(pieces)
+
+
+def ad_guid(schema, arc, number):
+    """The GUID that access rules know a definition by: one for each OID."""
+    return uuid.uuid5(uuid.NAMESPACE_OID,
+                      f"{schema['oid']['root']}.{arc}.{number}")
+
+
+def ad_settings(schema):
+    """The GUID of the property set of all settings."""
+    return ad_guid(schema, 3, 1)
+
+
+def ad_item(schema, kind, item):
+    """The GUID of an attribute or a class."""
+    return ad_guid(schema, schema["oid"][kind], item["number"])
+
+
+def ad_record(dn, *lines):
+    """LDIF of a new entry; keys that are False are left out."""
+    rows = [f"{key}: {value}" for key, value in lines if value is not False]
+    return "\n".join(["", f"dn: {dn}", "changetype: add", *rows, ""])
+
+
+def ad_bytes(guid):
+    """For a line that begins with two colons."""
+    return base64.b64encode(guid.bytes_le).decode()
+
+
+def ad_attribute(schema, item):
+    syntax, om = AD_SYNTAX[item["syntax"], item.get("equality")]
+    flags = AD_INDEXED if item.get("index") else 0
+    # Everybody may read most of a user's attributes: but not these.
+    flags += AD_CONFIDENTIAL if item["access"] != "policy" else 0
+    truth = str(bool(item.get("single"))).upper()
+    settings = item["access"] == "setting" and ad_bytes(ad_settings(schema))
+    return ad_record(
+        f"CN={item['name']},{AD_SCHEMA}",
+        ("objectClass", "attributeSchema"),
+        ("lDAPDisplayName", item["name"]),
+        ("adminDescription", item["describe"]),
+        ("attributeID", f"{ad_root(schema)}.1.{item['number']}"),
+        ("schemaIDGUID:", ad_bytes(ad_item(schema, "attribute", item))),
+        ("attributeSecurityGUID:", settings),
+        ("attributeSyntax", syntax), ("oMSyntax", om),
+        ("isSingleValued", truth), ("rangeUpper", item.get("max", False)),
+        ("searchFlags", flags), ("showInAdvancedViewOnly", "TRUE"))
+
+
+def ad_class(schema, item):
+    structural = item["kind"] == "structural"
+    return ad_record(
+        f"CN={item['name']},{AD_SCHEMA}",
+        ("objectClass", "classSchema"),
+        ("lDAPDisplayName", item["name"]),
+        ("adminDescription", item["describe"]),
+        ("governsID", f"{ad_root(schema)}.2.{item['number']}"),
+        ("schemaIDGUID:", ad_bytes(ad_item(schema, "class", item))),
+        ("subClassOf", "top"), ("rDNAttID", "cn"),
+        ("objectClassCategory", AD_KIND[item["kind"]]),
+        *(("mustContain", name) for name in item.get("must", ())),
+        *(("mayContain", name) for name in item["may"]),
+        *(("possSuperiors", name) for name in item["on"] if structural),
+        ("defaultSecurityDescriptor", structural and AD_ENTRY_SDDL),
+        ("showInAdvancedViewOnly", "TRUE"))
+
+
+def ad_property_set(schema):
+    """All settings by one name, so that one rule speaks of all."""
+    entry = next(item for item in schema["class"]
+                 if item["kind"] == "structural")
+    return ad_record(
+        f"CN=outgate-Settings,CN=Extended-Rights,{AD_CONFIGURATION}",
+        ("objectClass", "controlAccessRight"),
+        ("displayName", "outgate settings"),
+        ("rightsGuid", ad_settings(schema)),
+        ("appliesTo", AD_USER),
+        ("appliesTo", ad_item(schema, "class", entry)),
+        ("validAccesses", 48))
+
+
+def ad_schema(schema):
+    """For ldifde or ldapmodify, in the steps the server needs."""
+    text = NOTICE.format(name="ad-schema.ldif",
+                         what="schema for Active Directory")
+    text += ad_property_set(schema)
+    for item in schema["attribute"]:
+        text += ad_attribute(schema, item)
+    text += AD_RELOAD
+    for item in schema["class"]:
+        text += ad_class(schema, item)
+    text += AD_RELOAD
+    for item in schema["class"]:
+        for name in item["on"]:
+            if item["kind"] == "auxiliary":
+                text += (f"\ndn: CN={AD_CLASS_NAMES[name]},{AD_SCHEMA}\n"
+                         "changetype: modify\nadd: auxiliaryClass\n"
+                         f"auxiliaryClass: {item['name']}\n-\n")
+    return text + AD_RELOAD
+
+
 WRITERS = {
     "outgate.schema": openldap_schema,
     "outgate.ldif": openldap_ldif,
+    "389-schema.ldif": ds389_schema,
+    "ad-schema.ldif": ad_schema,
 }
 
 

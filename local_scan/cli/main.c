@@ -24,6 +24,7 @@ static const struct {
 } commands[] = {
 	{ "keygen", og_cli_keygen, "make a key pair for seals or proofs" },
 	{ "seal", og_cli_seal, "seal a gateway's password" },
+	{ "reseal", og_cli_reseal, "seal all passwords anew, for new keys" },
 	{ "explain", og_cli_explain, "tell what would happen to a message" },
 	{ "doctor", og_cli_doctor, "examine what the promises rest on" },
 };

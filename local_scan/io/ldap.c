@@ -489,45 +489,22 @@ search_receive(struct session *s, const struct search *search,
 
 /* The user. */
 
-static bool
-is_printable(const struct berval *value)
-{
-	size_t i;
-
-	for (i = 0; i < value->bv_len; i++) {
-		if (value->bv_val[i] < ' ' || value->bv_val[i] > '~')
-			return false;
-	}
-	return true;
-}
-
-/*
- * entryUUID is text; where the owner is another attribute it may be octets
- * (objectGUID), which are written in hexadecimal.
- */
 static enum og_status
 read_owner(struct session *s, LDAPMessage *entry, char owner[OG_OWNER_SIZE],
     struct og_error *err)
 {
 	const char *attribute = s->task->directory->owner_attribute;
 	struct values values;
-	struct og_text text;
 	enum og_status status;
-	size_t i;
+	bool usable;
 
 	status = entry_values(s, entry, attribute, &values, err);
 	if (status != OG_OK)
 		return status;
-	og_text_start(&text, owner, OG_OWNER_SIZE);
-	if (values.n == 1 && is_printable(&values.at[0]))
-		og_text_put_octets(
-		    &text, values.at[0].bv_val, values.at[0].bv_len);
-	else if (values.n == 1)
-		for (i = 0; i < values.at[0].bv_len; i++)
-			og_text_putf(&text, "%02x",
-			    (unsigned)(unsigned char)values.at[0].bv_val[i]);
+	usable = values.n == 1 && og_owner_set(owner, values.at[0].bv_val,
+				      values.at[0].bv_len);
 	ber_memfree(values.at);
-	if (text.len == 0 || text.truncated)
+	if (!usable)
 		return og_fail(err, OG_EINPUT,
 		    "the user's entry has no usable owner attribute");
 	return OG_OK;
@@ -1408,6 +1385,185 @@ og_ldap_survey(const struct og_ldap_task *task, struct og_ldap_survey *survey,
 		status = survey_gateways(&s, survey, err);
 	if (status == OG_OK)
 		survey_anonymous(&s, survey);
+	if (s.ld != NULL)
+		(void)ldap_unbind_ext(s.ld, NULL, NULL);
+	return status;
+}
+
+/* All passwords. */
+
+/* The owner stands in the gateway's own entry, or in the one above it. */
+static enum og_status
+find_owner(struct session *s, struct dn *dn, char owner[OG_OWNER_SIZE],
+    struct og_error *err)
+{
+	char attribute[OG_ATTRIBUTE_SIZE];
+	char *attributes[] = { attribute, NULL };
+	struct search search = {
+		.what = "search for an owner",
+		.scope = LDAP_SCOPE_BASE,
+		.filter = "(objectClass=*)",
+		.attributes = attributes,
+		.tolerated = LDAP_NO_SUCH_OBJECT,
+	};
+	LDAPMessage *found = NULL;
+	LDAPMessage *entry = NULL;
+	char *base = NULL;
+	enum og_status status;
+
+	memcpy(attribute, s->task->directory->owner_attribute,
+	    sizeof attribute);
+	status = dn_write(dn, 1, &base, err);
+	if (status == OG_OK) {
+		search.base = base;
+		status = search_now(s, &search, &found, err);
+	}
+	if (status == OG_OK)
+		entry = ldap_first_entry(s->ld, found);
+	/* one that has none is somebody's mistake, and no reason to stop */
+	if (entry != NULL && read_owner(s, entry, owner, err) != OG_OK)
+		owner[0] = '\0';
+	ldap_msgfree(found);
+	ldap_memfree(base);
+	return status;
+}
+
+static enum og_status
+read_owner_of(struct session *s, LDAPMessage *entry, struct dn *dn,
+    char owner[OG_OWNER_SIZE], struct og_error *err)
+{
+	struct values classes;
+	enum og_status status;
+	bool below = false;
+	size_t i;
+
+	status = entry_values(s, entry, "objectClass", &classes, err);
+	if (status != OG_OK)
+		return status;
+	for (i = 0; i < classes.n; i++)
+		below |= og_text_same_octets(classes.at[i].bv_val,
+		    classes.at[i].bv_len, "outgateEntry",
+		    strlen("outgateEntry"));
+	ber_memfree(classes.at);
+	if (below)
+		return find_owner(s, dn, owner, err);
+	if (read_owner(s, entry, owner, err) != OG_OK)
+		owner[0] = '\0';
+	return OG_OK;
+}
+
+static enum og_status
+visit_entry(struct session *s, LDAPMessage *entry,
+    const struct og_ldap_visitor *visitor, struct og_error *err)
+{
+	/* too large for the stack: a hundred proofs */
+	static struct og_ldap_password password;
+	struct og_value stamp = { 0 };
+	struct dn dn = { 0 };
+	struct berval name;
+	char *text = NULL;
+	enum og_status status;
+
+	password = (struct og_ldap_password){ 0 };
+	if (ldap_get_dn_ber(s->ld, entry, NULL, &name) != LDAP_SUCCESS)
+		return og_fail(err, OG_ESYSTEM, "a malformed entry");
+	status = dn_read(&name, &dn, err);
+	if (status == OG_OK)
+		status = dn_write(&dn, 0, &text, err);
+	if (status == OG_OK)
+		status = read_gateway(s, entry, &password.gateway, err);
+	if (status == OG_OK)
+		status = entry_text(s, entry, "entryCSN", &stamp, err);
+	if (status == OG_OK)
+		status = read_owner_of(s, entry, &dn, password.owner, err);
+	if (status == OG_OK) {
+		password.dn = text;
+		memcpy(password.stamp, stamp.text, sizeof password.stamp);
+		visitor->visit(visitor->context, &password);
+	}
+	ldap_memfree(text);
+	ldap_dnfree(dn.rdn);
+	return status;
+}
+
+/* One message at a time: a large directory has many. */
+static enum og_status
+visit_all(struct session *s, const struct search *search,
+    const struct og_ldap_visitor *visitor, struct og_error *err)
+{
+	for (;;) {
+		LDAPMessage *message = NULL;
+		enum og_status status = OG_OK;
+		int code = LDAP_LOCAL_ERROR;
+		int type = ldap_result(
+		    s->ld, search->id, LDAP_MSG_ONE, &s->left, &message);
+
+		if (type <= 0)
+			return fail_code(err, search->what,
+			    type == 0 ? LDAP_TIMEOUT : LDAP_SERVER_DOWN);
+		if (type == LDAP_RES_SEARCH_ENTRY)
+			status = visit_entry(s, message, visitor, err);
+		else if (type == LDAP_RES_SEARCH_RESULT)
+			(void)ldap_parse_result(s->ld, message, &code, NULL,
+			    NULL, NULL, NULL, 0);
+		(void)ldap_msgfree(message);
+		if (status != OG_OK)
+			return status;
+		if (type != LDAP_RES_SEARCH_RESULT)
+			continue;
+		if (code == LDAP_SUCCESS)
+			return OG_OK;
+		(void)fail_code(err, search->what, code);
+		return code == LDAP_SIZELIMIT_EXCEEDED ||
+			       code == LDAP_ADMINLIMIT_EXCEEDED
+			   ? OG_ELIMIT
+			   : OG_ESYSTEM;
+	}
+}
+
+static enum og_status
+visit_passwords(struct session *s, const struct og_ldap_visitor *visitor,
+    struct og_error *err)
+{
+	const struct og_directory *directory = s->task->directory;
+	char class[] = "objectClass", stamp[] = "entryCSN";
+	char host[] = "outgateHost", port[] = "outgatePort";
+	char tls[] = "outgateTLS", login[] = "outgateLogin";
+	char password[] = "outgatePassword";
+	char owner[OG_ATTRIBUTE_SIZE];
+	char *attributes[] = { class, stamp, host, port, tls, login, password,
+		owner, NULL };
+	struct search search = {
+		.what = "search for passwords",
+		.base = directory->base,
+		.scope = LDAP_SCOPE_SUBTREE,
+		.filter = "(outgatePassword=*)",
+		.attributes = attributes,
+	};
+	enum og_status status;
+
+	memcpy(owner, directory->owner_attribute, sizeof owner);
+	status = search_send(s, &search, err);
+	if (status == OG_OK)
+		status = visit_all(s, &search, visitor, err);
+	return status;
+}
+
+enum og_status
+og_ldap_passwords(const struct og_ldap_task *task,
+    const struct og_ldap_visitor *visitor, struct og_error *err)
+{
+	struct session s = {
+		.task = task,
+		.left = { .tv_sec = task->left_ms / 1000 },
+	};
+	enum og_status status;
+
+	status = connect_server(&s, err);
+	if (status == OG_OK)
+		status = bind_service(&s, err);
+	if (status == OG_OK)
+		status = visit_passwords(&s, visitor, err);
 	if (s.ld != NULL)
 		(void)ldap_unbind_ext(s.ld, NULL, NULL);
 	return status;

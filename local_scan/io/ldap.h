@@ -77,4 +77,29 @@ struct og_ldap_survey {
 OG_MUST_CHECK enum og_status og_ldap_survey(const struct og_ldap_task *task,
     struct og_ldap_survey *survey, struct og_error *err);
 
+/* A gateway's password, sealed or not, and what it is sealed for. */
+struct og_ldap_password {
+	const char *dn;
+	/* entryCSN: another one means that the entry was changed; "" unknown */
+	char stamp[OG_VALUE_SIZE];
+	char owner[OG_OWNER_SIZE]; /* "" when it cannot be found out */
+	struct og_gateway_record gateway;
+};
+
+/*
+ * Visit every password that we are shown.
+ *
+ * visit   is called with context for each; what it is given is valid until it
+ *         returns
+ *
+ * OG_ELIMIT                the server shows only some of them
+ * OG_EDENIED, OG_ESYSTEM   as og_ldap_ask; some may have been visited
+ */
+struct og_ldap_visitor {
+	void *context;
+	void (*visit)(void *context, const struct og_ldap_password *password);
+};
+OG_MUST_CHECK enum og_status og_ldap_passwords(const struct og_ldap_task *task,
+    const struct og_ldap_visitor *visitor, struct og_error *err);
+
 #endif

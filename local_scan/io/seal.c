@@ -621,6 +621,62 @@ og_seal_open(const char *dir, const char *owner,
 	return status;
 }
 
+static enum og_status
+look_at(const char *dir, CMS_ContentInfo *cms, struct og_seal_holders *holders,
+    struct og_error *err)
+{
+	int n_recipients =
+	    sk_CMS_RecipientInfo_num(CMS_get0_RecipientInfos(cms));
+	size_t n_known = 0;
+	size_t i;
+
+	for (i = 0; i < holders->n; i++) {
+		X509 *certificate = NULL;
+		enum og_status status = read_certificate(
+		    dir, holders->name[i], &certificate, err);
+
+		if (status != OG_OK)
+			return status;
+		holders->holds[i] = is_recipient(cms, certificate);
+		n_known += holders->holds[i];
+		X509_free(certificate);
+	}
+	if (n_recipients > 0 && (size_t)n_recipients > n_known)
+		holders->n_others = (size_t)n_recipients - n_known;
+	return OG_OK;
+}
+
+enum og_status
+og_seal_look(const char *dir, const char *sealed,
+    struct og_seal_holders *holders, struct og_error *err)
+{
+	struct envelope envelope;
+	const unsigned char *at = envelope.der;
+	CMS_ContentInfo *cms = NULL;
+	struct og_keydir names;
+	enum og_status status;
+
+	*holders = (struct og_seal_holders){ 0 };
+	status = og_sealed_decode(sealed, envelope.der, &envelope.n, err);
+	if (status == OG_OK)
+		status = og_pem_start(err);
+	if (status == OG_OK)
+		status =
+		    og_keydir_list(dir, ".crt", OG_FILE_PUBLIC, &names, err);
+	if (status != OG_OK)
+		return status;
+	holders->n = names.n;
+	memcpy(holders->name, names.name, sizeof names.name);
+	cms = d2i_CMS_ContentInfo(NULL, &at, (long)envelope.n);
+	if (cms == NULL)
+		status = og_fail(err, OG_EINPUT, "the sealed value is damaged");
+	else
+		status = look_at(dir, cms, holders, err);
+	CMS_ContentInfo_free(cms);
+	ERR_clear_error();
+	return status;
+}
+
 enum og_status
 og_seal_pair(const char *dir, const char *name, int64_t *expires_s,
     struct og_error *err)

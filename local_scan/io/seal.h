@@ -2,12 +2,14 @@
 #ifndef OG_IO_SEAL_H
 #define OG_IO_SEAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "core/error.h"
 #include "core/gateway.h"
 #include "core/record.h"
+#include "io/keydir.h"
 
 /*
  * seal.h - passwords at rest: closed for the mail hosts, bound to their use.
@@ -74,6 +76,23 @@ OG_MUST_CHECK enum og_status og_seal_close(const char *dir, const char *owner,
 OG_MUST_CHECK enum og_status og_seal_open(const char *dir, const char *owner,
     const struct og_gateway *gateway, const char *sealed,
     struct og_secret *secret, struct og_error *err);
+
+/* For whom of a directory's certificates a value is sealed. */
+struct og_seal_holders {
+	size_t n; /* certificates in the directory */
+	char name[OG_KEYDIR_MAX][OG_KEYDIR_NAME_SIZE];
+	bool holds[OG_KEYDIR_MAX]; /* this one's key opens it */
+	size_t n_others; /* recipients that are none of these */
+};
+
+/*
+ * Look, by issuer and serial number; nothing is opened and no key is needed.
+ *
+ * OG_EINPUT   not a sealed value
+ * OG_ESYSTEM  a certificate cannot be used
+ */
+OG_MUST_CHECK enum og_status og_seal_look(const char *dir, const char *sealed,
+    struct og_seal_holders *holders, struct og_error *err);
 
 /*
  * Do dir/name.crt and dir/name.key belong together and open what is sealed?

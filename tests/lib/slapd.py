@@ -54,7 +54,69 @@ class SlapdError(Exception):
     """The server did not start, or a command that must succeed did not."""
 
 
-class Slapd:
+class Client:
+    """Asks a server by the ldap-utils; what Slapd and its kin have in common.
+
+    uri      the server
+    suffix   where searches begin
+    root     who may do anything with the data: a DN and its password
+    options  of libldap, as "-o" takes them
+    """
+
+    uri = suffix = root = None
+    options = ()
+
+    def command(self, name, *arguments, bind=ANONYMOUS, text=""):
+        """Run one of the ldap-utils; its exit status is the result code."""
+        words = [name, "-H", self.uri]
+        for option in self.options:
+            words += ["-o", option]
+        if bind == EXTERNAL:
+            words += ["-Q", "-Y", "EXTERNAL"]
+        elif bind:
+            words += ["-x", "-D", bind[0], "-w", bind[1]]
+        else:
+            words += ["-x"]
+        done = subprocess.run(
+            words + [str(word) for word in arguments], input=text.encode(),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=COMMAND_S,
+            # No ldap.conf of this machine has a say.
+            env={**os.environ, "LDAPNOINIT": "1", "LC_ALL": "C"})
+        output = done.stdout.decode(errors="replace")
+        said = done.stderr.decode(errors="replace") + output
+        return Answer(done.returncode, said,
+                      parse_ldif(output) if name == "ldapsearch" else [])
+
+    def search(self, query, *attributes, base=None, scope="sub",
+               bind=ANONYMOUS, options=()):
+        return self.command(
+            "ldapsearch", "-LLL", "-o", "ldif-wrap=no", *options,
+            "-b", self.suffix if base is None else base, "-s", scope,
+            query, *attributes, bind=bind)
+
+    def modify(self, ldif, bind, options=()):
+        """LDIF as ldapmodify(1) takes it; "changetype: add" adds."""
+        return self.command("ldapmodify", *options, bind=bind, text=ldif)
+
+    def add(self, ldif, bind):
+        return self.command("ldapadd", bind=bind, text=ldif)
+
+    def compare(self, dn, assertion, bind):
+        """6 is TRUE, 5 is FALSE; assertion is "attribute:value"."""
+        return self.command("ldapcompare", dn, assertion, bind=bind)
+
+    def whoami(self, bind):
+        """The DN the server knows who asks by, or "anonymous"."""
+        answer = self.command("ldapwhoami", bind=bind)
+        check(answer, "ldapwhoami")
+        return answer.text.strip().removeprefix("dn:")
+
+    def add_file(self, path):
+        """A file of data, added as root; SlapdError if that fails."""
+        check(self.command("ldapadd", "-f", path, bind=self.root), path)
+
+
+class Slapd(Client):
     """One server with one mdb database.
 
     directory  made if need be; without one, a temporary one that stop()
@@ -78,7 +140,8 @@ class Slapd:
         self.process = None
         self.socket = self.directory / "ldapi"
         self.log = self.directory / "slapd.log"
-        self.ldapi = "ldapi://" + urllib.parse.quote(str(self.socket), safe="")
+        self.ldapi = socket_uri(self.socket)
+        self.uri = self.ldapi
         self.ldap_port = free_port() if ldap else None
         self.ldaps_port = free_port() if ldaps else None
         # Both may do anything, the one with the data, the other with cn=config.
@@ -182,53 +245,6 @@ class Slapd:
         if self.temporary:
             shutil.rmtree(self.directory, ignore_errors=True)
 
-    def command(self, name, *arguments, bind=ANONYMOUS, text=""):
-        """Run one of the ldap-utils; its exit status is the result code."""
-        words = [name, "-H", self.ldapi]
-        if bind == EXTERNAL:
-            words += ["-Q", "-Y", "EXTERNAL"]
-        elif bind:
-            words += ["-x", "-D", bind[0], "-w", bind[1]]
-        else:
-            words += ["-x"]
-        done = subprocess.run(
-            words + [str(word) for word in arguments], input=text.encode(),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=COMMAND_S,
-            # No ldap.conf of this machine has a say.
-            env={**os.environ, "LDAPNOINIT": "1", "LC_ALL": "C"})
-        output = done.stdout.decode(errors="replace")
-        said = done.stderr.decode(errors="replace") + output
-        return Answer(done.returncode, said,
-                      parse_ldif(output) if name == "ldapsearch" else [])
-
-    def search(self, query, *attributes, base=None, scope="sub",
-               bind=ANONYMOUS, options=()):
-        return self.command(
-            "ldapsearch", "-LLL", "-o", "ldif-wrap=no", *options,
-            "-b", self.suffix if base is None else base, "-s", scope,
-            query, *attributes, bind=bind)
-
-    def modify(self, ldif, bind, options=()):
-        """LDIF as ldapmodify(1) takes it; "changetype: add" adds."""
-        return self.command("ldapmodify", *options, bind=bind, text=ldif)
-
-    def add(self, ldif, bind):
-        return self.command("ldapadd", bind=bind, text=ldif)
-
-    def compare(self, dn, assertion, bind):
-        """6 is TRUE, 5 is FALSE; assertion is "attribute:value"."""
-        return self.command("ldapcompare", dn, assertion, bind=bind)
-
-    def whoami(self, bind):
-        """The DN the server knows who asks by, or "anonymous"."""
-        answer = self.command("ldapwhoami", bind=bind)
-        check(answer, "ldapwhoami")
-        return answer.text.strip().removeprefix("dn:")
-
-    def add_file(self, path):
-        """A file of data, added as root; SlapdError if that fails."""
-        check(self.command("ldapadd", "-f", path, bind=self.root), path)
-
     def configure_file(self, path, tool="ldapmodify"):
         """A file of changes to cn=config, as it is; "ldapadd" for schema."""
         check(self.command(tool, "-f", path, bind=self.config), path)
@@ -254,6 +270,10 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     # ^C is for the test, which then stops the server.
     os.setpgid(0, 0)
+
+
+def socket_uri(path):
+    return "ldapi://" + urllib.parse.quote(str(path), safe="")
 
 
 def free_port():
