@@ -36,7 +36,7 @@ CORE_MAY_CALL = set("""
 LIBRARY = {
     r"<ldap\.h>|<lber\.h>": {"io/ldap.c"},
     r"<openssl/": {"io/seal.c", "io/proof.c", "io/pem.c", "io/pem.h",
-                   "io/keydir.c", "io/keydir.h", "io/memory.c"},
+                   "io/keydir.c", "io/keydir.h", "io/keyed.c"},
     r"<local_scan\.h>": {"exim/host.h"},
     r"<jansson\.h>": {"cli/explain.c"},
 }
