@@ -26,7 +26,7 @@ MAY_INCLUDE = {
 
 # The pure functions of libc, and what the compiler puts in by itself.
 CORE_MAY_CALL = set("""
-    memcpy memset memchr memcmp memmove strlen strcmp strncmp strchr strcspn
+    inet_pton memcpy memset memchr memcmp memmove strlen strcmp strncmp strchr strcspn
     strspn snprintf vsnprintf
     __memcpy_chk __memset_chk __snprintf_chk __vsnprintf_chk __strcpy_chk
     __stack_chk_fail _GLOBAL_OFFSET_TABLE_
