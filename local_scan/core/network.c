@@ -113,9 +113,8 @@ og_network_holds(const struct og_network *network, const struct og_ip *ip)
 	if (network->ip.len != ip->len ||
 	    memcmp(network->ip.octet, ip->octet, whole) != 0)
 		return false;
-	return rest == 0 ||
-	       network->ip.octet[whole] >> (8 - rest) ==
-		   ip->octet[whole] >> (8 - rest);
+	return rest == 0 || network->ip.octet[whole] >> (8 - rest) ==
+				ip->octet[whole] >> (8 - rest);
 }
 
 const char *

@@ -247,6 +247,13 @@ read_port(struct og_config *config, const struct word *value,
 }
 
 static enum og_status
+read_gateway_ca_file(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return read_path(config->gateway_ca_file, value, err);
+}
+
+static enum og_status
 read_own_network(struct og_config *config, const struct word *value,
     struct og_error *err)
 {
@@ -327,6 +334,7 @@ static const struct key {
 	{ "proof_dir", ONE, false, read_proof_dir },
 	{ "state_dir", ONE, false, read_state_dir },
 	{ "hold_s", ONE, false, read_hold_s },
+	{ "gateway_ca_file", ONE, false, read_gateway_ca_file },
 	{ "own_network", LIST, false, read_own_network },
 };
 #define N_KEYS (sizeof keys / sizeof keys[0])

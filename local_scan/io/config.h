@@ -21,6 +21,8 @@ struct og_config {
 	char proof_dir[OG_PATH_SIZE];
 	char state_dir[OG_PATH_SIZE]; /* see memory.h */
 	int hold_s; /* how long a gateway that failed is left alone */
+	/* whom the command believes a gateway's certificate; "": the system's */
+	char gateway_ca_file[OG_PATH_SIZE];
 	/* where the command dials no gateway; each for og_network_read */
 	size_t n_own_networks;
 	char own_network[OG_OWN_NETWORKS_MAX][OG_NETWORK_SIZE];

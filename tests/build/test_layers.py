@@ -39,6 +39,7 @@ LIBRARY = {
                    "io/keydir.c", "io/keydir.h", "io/memory.c"},
     r"<local_scan\.h>": {"exim/host.h"},
     r"<jansson\.h>": {"cli/explain.c"},
+    r"<curl/": {"cli/probe_curl.c"},
 }
 
 BANNED = ("strcpy", "strcat", "sprintf", "vsprintf", "strtok", "atoi",
@@ -86,6 +87,8 @@ class Layers(unittest.TestCase):
         called = {line.split()[-1].partition("@")[0]
                   for line in module.splitlines()}
         self.assertFalse(called & set(BANNED))
+        self.assertEqual([word for word in called
+                          if word.startswith("curl_")], [])
         self.assertIn("log_write", called)
 
 

@@ -118,6 +118,7 @@ every_key_sets_its_field(void **state)
 	    "proof_dir /srv/proof\n"
 	    "state_dir /srv/state\n"
 	    "hold_s 60\n"
+	    "gateway_ca_file /srv/ca.pem\n"
 	    "own_network 198.51.100.0/24 2001:db8:1::/48\n"
 	    "own_network 192.0.2.7\n";
 	struct og_config c;
@@ -155,6 +156,7 @@ every_key_sets_its_field(void **state)
 	assert_string_equal(c.proof_dir, "/srv/proof");
 	assert_string_equal(c.state_dir, "/srv/state");
 	assert_int_equal(c.hold_s, 60);
+	assert_string_equal(c.gateway_ca_file, "/srv/ca.pem");
 	assert_int_equal(c.n_own_networks, 3);
 	assert_string_equal(c.own_network[1], "2001:db8:1::/48");
 	assert_string_equal(c.own_network[2], "192.0.2.7");
@@ -185,6 +187,7 @@ the_defaults_are_the_safe_ones(void **state)
 	assert_string_equal(c.proof_dir, "/etc/outgate/proof");
 	assert_string_equal(c.state_dir, "/var/spool/exim4/outgate");
 	assert_int_equal(c.hold_s, 900);
+	assert_string_equal(c.gateway_ca_file, "");
 	assert_int_equal(c.n_own_networks, 0);
 }
 
