@@ -58,7 +58,7 @@ $(BUILD)/outgate.so: $(EXIM_OBJECTS) $(BUILD)/liboutgate.a local_scan/exim/outga
 	    $(EXIM_OBJECTS) $(BUILD)/liboutgate.a $(LIBS)
 
 $(BUILD)/outgate: $(CLI_OBJECTS) $(BUILD)/liboutgate.a
-	$(CC) $(OG_LDFLAGS) $(OG_CFLAGS) -o $@ $^ $(LIBS) -ljansson
+	$(CC) $(OG_LDFLAGS) $(OG_CFLAGS) -o $@ $^ $(LIBS) -ljansson -lcurl
 
 $(BUILD)/outgate.include: exim-config/include.sh $(wildcard exim-config/conf.d/*/*)
 	@mkdir -p $(@D)
@@ -111,6 +111,7 @@ uninstall:
 
 # What a fresh Debian 12 lacks: to build and run it, and to test it.
 PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
+	libcurl4-openssl-dev \
 	exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
 	iproute2 util-linux mount python3
 TEST_PACKAGES := libcmocka-dev binutils perl faketime strace

@@ -27,6 +27,7 @@
 int og_cli_keygen(int argc, char **argv);
 int og_cli_seal(int argc, char **argv);
 int og_cli_explain(int argc, char **argv);
+int og_cli_probe(int argc, char **argv);
 int og_cli_doctor(int argc, char **argv);
 
 /*

@@ -25,6 +25,7 @@ static const struct {
 	{ "keygen", og_cli_keygen, "make a key pair for seals or proofs" },
 	{ "seal", og_cli_seal, "seal a gateway's password" },
 	{ "explain", og_cli_explain, "tell what would happen to a message" },
+	{ "probe", og_cli_probe, "log in at a gateway, send nothing" },
 	{ "doctor", og_cli_doctor, "examine what the promises rest on" },
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])

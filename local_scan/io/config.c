@@ -247,6 +247,29 @@ read_port(struct og_config *config, const struct word *value,
 }
 
 static enum og_status
+read_gateway_ca_file(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return read_path(config->gateway_ca_file, value, err);
+}
+
+static enum og_status
+read_own_network(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	char *text = config->own_network[config->n_own_networks];
+	struct og_network network;
+
+	if (config->n_own_networks == OG_OWN_NETWORKS_MAX)
+		return og_fail(err, OG_EINPUT, "more than %d networks",
+		    OG_OWN_NETWORKS_MAX);
+	if (copy(text, sizeof config->own_network[0], value, err) != OG_OK)
+		return OG_EINPUT;
+	config->n_own_networks++;
+	return og_network_read(text, &network, err);
+}
+
+static enum og_status
 read_choice(const struct word *value, const char *no, const char *yes,
     bool *out, struct og_error *err)
 {
@@ -311,6 +334,8 @@ static const struct key {
 	{ "proof_dir", ONE, false, read_proof_dir },
 	{ "state_dir", ONE, false, read_state_dir },
 	{ "hold_s", ONE, false, read_hold_s },
+	{ "gateway_ca_file", ONE, false, read_gateway_ca_file },
+	{ "own_network", LIST, false, read_own_network },
 };
 #define N_KEYS (sizeof keys / sizeof keys[0])
 

@@ -4,6 +4,7 @@
 
 #include "core/decide.h"
 #include "core/error.h"
+#include "core/network.h"
 #include "io/directory.h"
 
 /*
@@ -11,6 +12,7 @@
  */
 
 #define OG_CONFIG_PATH "/etc/outgate/outgate.conf"
+#define OG_OWN_NETWORKS_MAX 64
 
 struct og_config {
 	struct og_org org;
@@ -19,6 +21,11 @@ struct og_config {
 	char proof_dir[OG_PATH_SIZE];
 	char state_dir[OG_PATH_SIZE]; /* see memory.h */
 	int hold_s; /* how long a gateway that failed is left alone */
+	/* whom the command believes a gateway's certificate; "": the system's */
+	char gateway_ca_file[OG_PATH_SIZE];
+	/* where the command dials no gateway; each for og_network_read */
+	size_t n_own_networks;
+	char own_network[OG_OWN_NETWORKS_MAX][OG_NETWORK_SIZE];
 };
 
 /*

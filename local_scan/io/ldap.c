@@ -751,10 +751,13 @@ take_addresses(struct session *s, LDAPMessage *entry, size_t *n_seen,
 		const struct berval *value = &values.at[i];
 		char address[OG_ADDRESS_SIZE];
 
-		if (og_address_valid(value->bv_val, value->bv_len) &&
-		    og_text_copy(address, sizeof address, value->bv_val,
-			value->bv_len) &&
-		    og_from_mentions(from, address))
+		if (!og_address_valid(value->bv_val, value->bv_len) ||
+		    !og_text_copy(address, sizeof address, value->bv_val,
+			value->bv_len))
+			continue;
+		records->n_addresses++;
+		memcpy(records->address, address, sizeof address);
+		if (og_from_mentions(from, address))
 			records->mention = OG_FOUND;
 	}
 	ber_memfree(values.at);
@@ -770,6 +773,7 @@ take_mention(struct session *s, LDAPMessage *found, struct og_records *records,
 	size_t n_seen = 0;
 
 	records->mention = OG_ABSENT;
+	records->n_addresses = 0;
 	for (; status == OG_OK && entry != NULL;
 	     entry = ldap_next_entry(s->ld, entry)) {
 		bool below = false;
