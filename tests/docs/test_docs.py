@@ -334,7 +334,7 @@ class Settings(Case):
 
     def keys(self):
         """name -> (form, needed) as the table of config.c has it."""
-        found = re.findall(r'\{ "(\w+)", (ONE|LIST), (true|false), read_\w+ \}',
+        found = re.findall(r'\{ "(\w+)", (ONE|LIST), (true|false),\s+read_\w+ \}',
                            self.code)
         self.assertGreater(len(found), 10)
         return {name: (form, needed) for name, form, needed in found}
