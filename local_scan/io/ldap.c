@@ -910,17 +910,39 @@ read_base(struct session *s, struct og_error *err)
 	return status;
 }
 
-enum og_status
-og_ldap_ask(const struct og_ldap_task *task, struct og_records *records,
-    struct og_error *err)
+static struct session
+session_for(const struct og_ldap_task *task)
 {
-	struct session s = {
+	return (struct session){
 		.task = task,
 		.left = {
 			.tv_sec = task->left_ms / 1000,
 			.tv_usec = task->left_ms % 1000 * 1000,
 		},
 	};
+}
+
+enum og_status
+og_ldap_connect(const struct og_ldap_task *task, struct ldap **ld,
+    struct og_error *err)
+{
+	struct session s = session_for(task);
+	enum og_status status = connect_server(&s, err);
+
+	if (status == OG_OK)
+		status = bind_service(&s, err);
+	if (status == OG_OK)
+		*ld = s.ld;
+	else if (s.ld != NULL)
+		(void)ldap_unbind_ext(s.ld, NULL, NULL);
+	return status;
+}
+
+enum og_status
+og_ldap_ask(const struct og_ldap_task *task, struct og_records *records,
+    struct og_error *err)
+{
+	struct session s = session_for(task);
 	enum og_status status;
 
 	status = read_base(&s, err);
@@ -1391,13 +1413,7 @@ enum og_status
 og_ldap_survey(const struct og_ldap_task *task, struct og_ldap_survey *survey,
     struct og_error *err)
 {
-	struct session s = {
-		.task = task,
-		.left = {
-			.tv_sec = task->left_ms / 1000,
-			.tv_usec = task->left_ms % 1000 * 1000,
-		},
-	};
+	struct session s = session_for(task);
 	enum og_status status;
 
 	status = connect_server(&s, err);
