@@ -132,7 +132,7 @@ demo: packages
 CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/test_, \
 	directory module allocation proof seal),$(UNIT_TESTS))
 SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
-	tests/cli/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
+	tests/cli/test_*.py tests/agent/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
 	tests/static/test_*.py tests/abi7/test_*.py tests/docs/test_*.py)
 ASAN := $(BUILD)/asan
 PROVE := CMOCKA_MESSAGE_OUTPUT=TAP prove -e ''

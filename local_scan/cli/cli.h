@@ -29,6 +29,7 @@ int og_cli_seal(int argc, char **argv);
 int og_cli_explain(int argc, char **argv);
 int og_cli_probe(int argc, char **argv);
 int og_cli_doctor(int argc, char **argv);
+int og_cli_agent(int argc, char **argv);
 
 /*
  * Read the configuration that -C named, else OG_CONFIG_PATH.
