@@ -86,7 +86,7 @@ $(BUILD)/outgate-seal-389.so: $(DIRSRV_OBJECTS) $(BUILD)/liboutgate.a local_scan
 	$(LINK_SEAL) -o $@ $(DIRSRV_OBJECTS) $(BUILD)/liboutgate.a $(LIBS)
 
 $(BUILD)/outgate: $(CLI_OBJECTS) $(BUILD)/liboutgate.a
-	$(CC) $(OG_LDFLAGS) $(OG_CFLAGS) -o $@ $^ $(LIBS) -ljansson
+	$(CC) $(OG_LDFLAGS) $(OG_CFLAGS) -o $@ $^ $(LIBS) -ljansson -lcurl
 
 $(BUILD)/outgate.include: exim-config/include.sh $(wildcard exim-config/conf.d/*/*)
 	@mkdir -p $(@D)
@@ -149,7 +149,8 @@ uninstall:
 
 # What a fresh Debian 12 lacks: to build and run it, and to test it.
 PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
-	slapi-dev exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
+	libcurl4-openssl-dev slapi-dev \
+	exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
 	iproute2 util-linux mount python3
 TEST_PACKAGES := libcmocka-dev binutils perl faketime strace \
 	dovecot-pop3d fetchmail getmail6
@@ -170,7 +171,8 @@ demo: packages
 CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/test_, \
 	directory module allocation proof seal),$(UNIT_TESTS))
 SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
-	tests/slapi/test_*.py tests/cli/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
+	tests/slapi/test_*.py tests/cli/test_*.py tests/agent/test_*.py \
+	tests/e2e/test_*.py tests/demo/test_*.py \
 	tests/static/test_*.py tests/abi7/test_*.py tests/docs/test_*.py)
 ASAN := $(BUILD)/asan
 PROVE := CMOCKA_MESSAGE_OUTPUT=TAP prove -e ''

@@ -28,7 +28,9 @@ int og_cli_keygen(int argc, char **argv);
 int og_cli_seal(int argc, char **argv);
 int og_cli_reseal(int argc, char **argv);
 int og_cli_explain(int argc, char **argv);
+int og_cli_probe(int argc, char **argv);
 int og_cli_doctor(int argc, char **argv);
+int og_cli_agent(int argc, char **argv);
 
 /*
  * Read the configuration that -C named, else OG_CONFIG_PATH.

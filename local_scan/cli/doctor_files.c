@@ -402,21 +402,21 @@ examine_state(struct og_doctor *doctor)
 		else
 			og_doctor_say(doctor, OG_SICK, "state",
 			    "%s is missing and user %s cannot make it "
-			    "(install -d -o %s -m 0700)",
+			    "(install -d -o %s -m 0750)",
 			    dir, user, user);
 		return;
 	}
 	if (account == NULL || lstat(dir, &st) != 0 || !S_ISDIR(st.st_mode) ||
-	    st.st_uid != account->pw_uid || (st.st_mode & 07777) != 0700)
+	    st.st_uid != account->pw_uid || (st.st_mode & 07027) != 0)
 		og_doctor_say(doctor, OG_SICK, "state",
-		    "%s: must be a directory of user %s with mode 0700", dir,
+		    "%s: must be a directory of user %s with mode 0750", dir,
 		    user);
 	else if (!og_doctor_may(doctor, dir, R_OK | W_OK | X_OK))
 		og_doctor_say(doctor, OG_SICK, "state",
 		    "%s: user %s cannot write there", dir, user);
 	else
 		og_doctor_say(doctor, OG_HEALTHY, "state",
-		    "%s is user %s's alone", dir, user);
+		    "%s is written by user %s alone", dir, user);
 }
 
 /* What a bind over the network needs. */

@@ -26,7 +26,9 @@ static const struct {
 	{ "seal", og_cli_seal, "seal a gateway's password" },
 	{ "reseal", og_cli_reseal, "seal all passwords anew, for new keys" },
 	{ "explain", og_cli_explain, "tell what would happen to a message" },
+	{ "probe", og_cli_probe, "log in at a gateway, send nothing" },
 	{ "doctor", og_cli_doctor, "examine what the promises rest on" },
+	{ "agent", og_cli_agent, "mail proofs, try gateways, tell their users" },
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 

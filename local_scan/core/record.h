@@ -94,6 +94,9 @@ struct og_records {
 
 	/* FOUND: the unreadable From text holds one of the user's addresses */
 	enum og_lookup mention;
+	/* goes with .mention: how many the user has, and the last one read */
+	size_t n_addresses;
+	char address[OG_ADDRESS_SIZE];
 
 	enum og_lookup gateway; /* an enabled gateway that serves the address */
 	bool several_gateways;	/* more than one does; .entry is none of them */

@@ -17,6 +17,7 @@
 #define TIMEOUT_MS_DEFAULT 2000
 #define HEDGE_MS_DEFAULT 400
 #define HOLD_S_DEFAULT 900
+#define AGENT_POLL_S_DEFAULT 30
 
 struct word {
 	const char *at;
@@ -52,11 +53,9 @@ begins(const struct word *value, const char *with)
 }
 
 static enum og_status
-read_uri(struct og_config *config, const struct word *value,
-    struct og_error *err)
+add_uri(char uri[OG_URIS_MAX][OG_URI_SIZE], size_t *n,
+    const struct word *value, struct og_error *err)
 {
-	struct og_directory *dir = &config->directory;
-
 	if (!begins(value, "ldapi://") && !begins(value, "ldaps://") &&
 	    !begins(value, "ldap://"))
 		return og_fail(err, OG_EINPUT,
@@ -64,11 +63,19 @@ read_uri(struct og_config *config, const struct word *value,
 	if (memchr(value->at, '?', value->len) != NULL)
 		return og_fail(
 		    err, OG_EINPUT, "a uri names a server only, no search");
-	if (dir->n_uris == OG_URIS_MAX)
+	if (*n == OG_URIS_MAX)
 		return og_fail(
 		    err, OG_EINPUT, "more than %d uris", OG_URIS_MAX);
-	return copy(
-	    dir->uri[dir->n_uris++], sizeof dir->uri[0], value, err);
+	return copy(uri[(*n)++], OG_URI_SIZE, value, err);
+}
+
+static enum og_status
+read_uri(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	struct og_directory *dir = &config->directory;
+
+	return add_uri(dir->uri, &dir->n_uris, value, err);
 }
 
 static enum og_status
@@ -247,6 +254,29 @@ read_port(struct og_config *config, const struct word *value,
 }
 
 static enum og_status
+read_gateway_ca_file(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return read_path(config->gateway_ca_file, value, err);
+}
+
+static enum og_status
+read_own_network(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	char *text = config->own_network[config->n_own_networks];
+	struct og_network network;
+
+	if (config->n_own_networks == OG_OWN_NETWORKS_MAX)
+		return og_fail(err, OG_EINPUT, "more than %d networks",
+		    OG_OWN_NETWORKS_MAX);
+	if (copy(text, sizeof config->own_network[0], value, err) != OG_OK)
+		return OG_EINPUT;
+	config->n_own_networks++;
+	return og_network_read(text, &network, err);
+}
+
+static enum og_status
 read_choice(const struct word *value, const char *no, const char *yes,
     bool *out, struct og_error *err)
 {
@@ -281,6 +311,111 @@ read_proof(struct og_config *config, const struct word *value,
 	    value, "none", "required", &config->org.proof_required, err);
 }
 
+/* The agent. */
+
+static enum og_status
+read_agent_uri(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return add_uri(config->agent_uri, &config->n_agent_uris, value, err);
+}
+
+static enum og_status
+read_agent_user(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return copy(
+	    config->agent_user, sizeof config->agent_user, value, err);
+}
+
+static enum og_status
+read_agent_bind_dn(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return copy(
+	    config->agent_bind_dn, sizeof config->agent_bind_dn, value, err);
+}
+
+static enum og_status
+read_agent_bind_password_file(struct og_config *config,
+    const struct word *value, struct og_error *err)
+{
+	return read_path(config->agent_bind_password_file, value, err);
+}
+
+static enum og_status
+read_agent_poll_s(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return read_number(value, 1, 3600, &config->agent_poll_s, err);
+}
+
+/* The last colon stands before the port: an IPv6 address has more of them. */
+static enum og_status
+read_agent_smtp(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	const char *colon;
+	uint16_t port;
+	size_t i;
+
+	if (copy(config->agent_smtp, sizeof config->agent_smtp, value, err) !=
+	    OG_OK)
+		return OG_EINPUT;
+	colon = strrchr(config->agent_smtp, ':');
+	for (i = 0; colon != NULL && i < value->len; i++) {
+		if (!og_text_is_alnum(value->at[i]) &&
+		    memchr(".-:[]", value->at[i], 5) == NULL)
+			colon = NULL;
+	}
+	if (colon == NULL || colon == config->agent_smtp ||
+	    og_host_port(colon + 1, &port, err) != OG_OK)
+		return og_fail(err, OG_EINPUT,
+		    "a host and a port like 127.0.0.1:25 are expected");
+	return OG_OK;
+}
+
+static enum og_status
+read_agent_sender(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	if (!og_address_valid(value->at, value->len))
+		return og_fail(err, OG_EINPUT,
+		    "an address like postmaster@org.example is expected");
+	return copy(
+	    config->agent_sender, sizeof config->agent_sender, value, err);
+}
+
+static enum og_status
+read_agent_text(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return read_path(config->agent_text, value, err);
+}
+
+static enum og_status
+read_agent_state_dir(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	return read_path(config->agent_state_dir, value, err);
+}
+
+static enum og_status
+read_proof_key(struct og_config *config, const struct word *value,
+    struct og_error *err)
+{
+	size_t i;
+
+	for (i = 0; i < value->len; i++) {
+		char c = value->at[i];
+
+		if (!og_text_is_digit(c) && c != '-' && (c < 'a' || c > 'z'))
+			return og_fail(err, OG_EINPUT,
+			    "the name of a key is of a-z, 0-9 and '-'");
+	}
+	return copy(config->proof_key, sizeof config->proof_key, value, err);
+}
+
 enum form {
 	ONE,  /* the rest of the line, blanks within included */
 	LIST, /* words; the key may come again and adds to the list */
@@ -311,6 +446,19 @@ static const struct key {
 	{ "proof_dir", ONE, false, read_proof_dir },
 	{ "state_dir", ONE, false, read_state_dir },
 	{ "hold_s", ONE, false, read_hold_s },
+	{ "gateway_ca_file", ONE, false, read_gateway_ca_file },
+	{ "own_network", LIST, false, read_own_network },
+	{ "agent_uri", LIST, false, read_agent_uri },
+	{ "agent_user", ONE, false, read_agent_user },
+	{ "agent_bind_dn", ONE, false, read_agent_bind_dn },
+	{ "agent_bind_password_file", ONE, false,
+	    read_agent_bind_password_file },
+	{ "agent_poll_s", ONE, false, read_agent_poll_s },
+	{ "agent_smtp", ONE, false, read_agent_smtp },
+	{ "agent_sender", ONE, false, read_agent_sender },
+	{ "agent_text", ONE, false, read_agent_text },
+	{ "agent_state_dir", ONE, false, read_agent_state_dir },
+	{ "proof_key", ONE, false, read_proof_key },
 };
 #define N_KEYS (sizeof keys / sizeof keys[0])
 
@@ -413,6 +561,11 @@ check_whole(const struct og_config *config, const bool seen[N_KEYS],
 	if ((dir->bind_dn[0] == '\0') != (dir->bind_password_file[0] == '\0'))
 		return og_fail(err, OG_EINPUT,
 		    "bind_dn and bind_password_file belong together");
+	if ((config->agent_bind_dn[0] == '\0') !=
+	    (config->agent_bind_password_file[0] == '\0'))
+		return og_fail(err, OG_EINPUT,
+		    "agent_bind_dn and agent_bind_password_file belong "
+		    "together");
 	for (i = 0; i < dir->n_uris && dir->bind == OG_BIND_EXTERNAL; i++) {
 		if (strncmp(dir->uri[i], "ldapi://", 8) != 0)
 			return og_fail(err, OG_EINPUT,
@@ -439,6 +592,10 @@ set_defaults(struct og_config *config)
 		.proof_dir = "/etc/outgate/proof",
 		.state_dir = "/var/spool/exim4/outgate",
 		.hold_s = HOLD_S_DEFAULT,
+		.agent_user = "outgate",
+		.agent_poll_s = AGENT_POLL_S_DEFAULT,
+		.agent_smtp = "127.0.0.1:25",
+		.agent_state_dir = "/var/lib/outgate",
 	};
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/decide.h"
 #include "core/error.h"
+#include "core/network.h"
 #include "io/directory.h"
 
 /*
@@ -11,6 +12,12 @@
  */
 
 #define OG_CONFIG_PATH "/etc/outgate/outgate.conf"
+#define OG_OWN_NETWORKS_MAX 64
+
+/* host, a colon and a port */
+#define OG_SERVER_SIZE (OG_HOST_SIZE + 6)
+/* 1 to 32 of [a-z0-9-] */
+#define OG_KEY_NAME_SIZE 33
 
 struct og_config {
 	struct og_org org;
@@ -19,6 +26,24 @@ struct og_config {
 	char proof_dir[OG_PATH_SIZE];
 	char state_dir[OG_PATH_SIZE]; /* see memory.h */
 	int hold_s; /* how long a gateway that failed is left alone */
+	/* whom the command believes a gateway's certificate; "": the system's */
+	char gateway_ca_file[OG_PATH_SIZE];
+	/* where the command dials no gateway; each for og_network_read */
+	size_t n_own_networks;
+	char own_network[OG_OWN_NETWORKS_MAX][OG_NETWORK_SIZE];
+
+	/* for `outgate agent` only; "" where nothing was said */
+	size_t n_agent_uris; /* 0: those of the directory */
+	char agent_uri[OG_URIS_MAX][OG_URI_SIZE];
+	char agent_user[OG_USER_SIZE];
+	char agent_bind_dn[OG_DN_SIZE];
+	char agent_bind_password_file[OG_PATH_SIZE];
+	int agent_poll_s;
+	char agent_smtp[OG_SERVER_SIZE]; /* "host:port" */
+	char agent_sender[OG_ADDRESS_SIZE];
+	char agent_text[OG_PATH_SIZE];
+	char agent_state_dir[OG_PATH_SIZE];
+	char proof_key[OG_KEY_NAME_SIZE];
 };
 
 /*

@@ -728,10 +728,13 @@ take_addresses(struct session *s, LDAPMessage *entry, size_t *n_seen,
 		const struct berval *value = &values.at[i];
 		char address[OG_ADDRESS_SIZE];
 
-		if (og_address_valid(value->bv_val, value->bv_len) &&
-		    og_text_copy(address, sizeof address, value->bv_val,
-			value->bv_len) &&
-		    og_from_mentions(from, address))
+		if (!og_address_valid(value->bv_val, value->bv_len) ||
+		    !og_text_copy(address, sizeof address, value->bv_val,
+			value->bv_len))
+			continue;
+		records->n_addresses++;
+		memcpy(records->address, address, sizeof address);
+		if (og_from_mentions(from, address))
 			records->mention = OG_FOUND;
 	}
 	ber_memfree(values.at);
@@ -747,6 +750,7 @@ take_mention(struct session *s, LDAPMessage *found, struct og_records *records,
 	size_t n_seen = 0;
 
 	records->mention = OG_ABSENT;
+	records->n_addresses = 0;
 	for (; status == OG_OK && entry != NULL;
 	     entry = ldap_next_entry(s->ld, entry)) {
 		bool below = false;
@@ -883,17 +887,39 @@ read_base(struct session *s, struct og_error *err)
 	return status;
 }
 
-enum og_status
-og_ldap_ask(const struct og_ldap_task *task, struct og_records *records,
-    struct og_error *err)
+static struct session
+session_for(const struct og_ldap_task *task)
 {
-	struct session s = {
+	return (struct session){
 		.task = task,
 		.left = {
 			.tv_sec = task->left_ms / 1000,
 			.tv_usec = task->left_ms % 1000 * 1000,
 		},
 	};
+}
+
+enum og_status
+og_ldap_connect(const struct og_ldap_task *task, struct ldap **ld,
+    struct og_error *err)
+{
+	struct session s = session_for(task);
+	enum og_status status = connect_server(&s, err);
+
+	if (status == OG_OK)
+		status = bind_service(&s, err);
+	if (status == OG_OK)
+		*ld = s.ld;
+	else if (s.ld != NULL)
+		(void)ldap_unbind_ext(s.ld, NULL, NULL);
+	return status;
+}
+
+enum og_status
+og_ldap_ask(const struct og_ldap_task *task, struct og_records *records,
+    struct og_error *err)
+{
+	struct session s = session_for(task);
 	enum og_status status;
 
 	status = read_base(&s, err);
@@ -1364,13 +1390,7 @@ enum og_status
 og_ldap_survey(const struct og_ldap_task *task, struct og_ldap_survey *survey,
     struct og_error *err)
 {
-	struct session s = {
-		.task = task,
-		.left = {
-			.tv_sec = task->left_ms / 1000,
-			.tv_usec = task->left_ms % 1000 * 1000,
-		},
-	};
+	struct session s = session_for(task);
 	enum og_status status;
 
 	status = connect_server(&s, err);

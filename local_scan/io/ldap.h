@@ -12,10 +12,10 @@
 /*
  * ldap.h - ask one LDAP server, for as long as it takes.
  *
- * For io/directory.c, and `outgate doctor`, which call it in a child process
- * with an empty environment and end that process when the time is over: libldap
- * has global state, reads the environment and waits for ever on a silent
- * server.
+ * For io/directory.c, io/roster.c and `outgate doctor`, which call it in a
+ * child process with an empty environment and end that process when the time
+ * is over: libldap has global state, reads the environment and waits for ever
+ * on a silent server.
  */
 
 struct og_ldap_task {
@@ -42,6 +42,18 @@ struct og_ldap_task {
  */
 OG_MUST_CHECK enum og_status og_ldap_ask(const struct og_ldap_task *task,
     struct og_records *records, struct og_error *err);
+
+/*
+ * Connect to the task's server and bind, as the others do.
+ *
+ * ld   the handle (LDAP *), to be ended by ldap_unbind_ext; each answer may
+ *      take left_ms.  task->question is not used.
+ *
+ * OG_EDENIED, OG_ESYSTEM  as og_ldap_ask
+ */
+struct ldap;
+OG_MUST_CHECK enum og_status og_ldap_connect(const struct og_ldap_task *task,
+    struct ldap **ld, struct og_error *err);
 
 /* What one server makes of outgate's data and of whoever asks. */
 struct og_ldap_survey {

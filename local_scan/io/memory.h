@@ -18,8 +18,9 @@
  * never failed.
  *
  * A failure is a small file in a directory of the Exim user's; its name is a
- * keyed hash, its time the time of the failure.  Nothing here may stop mail:
- * what cannot be read has not happened, what cannot be written is forgotten.
+ * keyed hash, its time the time of the failure.  Its group may read it.  Nothing
+ * here may stop mail: what cannot be read has not happened, what cannot be
+ * written is forgotten.
  */
 
 /* The gateway a failure belongs to, as it was used. */
@@ -47,6 +48,13 @@ bool og_memory_refused(const char *dir, const struct og_use *use);
 
 /* Has it been refused with this secret, sealed anew or not? */
 bool og_memory_refused_secret(const char *dir, const struct og_use *use,
+    const struct og_secret *secret);
+
+/*
+ * Seconds since the login was refused with this sealed value or, unless it is
+ * NULL, with this secret; -1 when it has not been.
+ */
+int64_t og_memory_refused_s(const char *dir, const struct og_use *use,
     const struct og_secret *secret);
 
 /*

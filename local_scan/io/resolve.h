@@ -12,7 +12,8 @@
 /*
  * Decide, fetching what the decision names until it answers.
  *
- * records   {0} on entry; what was fetched is left there
+ * records   {0} on entry, or what an earlier call for the same facts left
+ *           there; what was fetched is left there
  * why       for the log: why something was unavailable, or what is wrong with
  *           the gateway's settings; "" when there is nothing to say
  */

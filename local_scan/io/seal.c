@@ -551,13 +551,33 @@ read_content(BIO *plain, struct content *content, struct og_error *err)
 	return OG_OK;
 }
 
+/*
+ * What the value was sealed for and is not any more, for its user to mend.  It
+ * tells nothing of the secret.
+ */
+static enum og_status
+fail_binding(const struct context *bound, const struct context *wanted,
+    struct og_error *err)
+{
+	const char *what = "login";
+
+	if (strcmp(bound->owner, wanted->owner) != 0)
+		what = "owner";
+	else if (strcmp(bound->host, wanted->host) != 0)
+		what = "host";
+	else if (strcmp(bound->port, wanted->port) != 0)
+		what = "port";
+	else if (strcmp(bound->tls, wanted->tls) != 0)
+		what = "TLS mode";
+	return og_fail(err, OG_EDENIED, "sealed for another %s", what);
+}
+
 static enum og_status
 take_secret(const struct content *content, const struct context *wanted,
     struct og_secret *secret, struct og_error *err)
 {
 	if (CRYPTO_memcmp(&content->context, wanted, sizeof *wanted) != 0)
-		return og_fail(err, OG_EDENIED,
-		    "sealed for another owner, host, port, TLS mode or login");
+		return fail_binding(&content->context, wanted, err);
 	return og_secret_set(
 	    secret, content->secret, strlen(content->secret), err);
 }

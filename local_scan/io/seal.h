@@ -68,7 +68,8 @@ OG_MUST_CHECK enum og_status og_seal_close(const char *dir, const char *owner,
  * directory likewise.
  *
  * OG_EINPUT   not a sealed value, damaged, or the owner is none (see above)
- * OG_EDENIED  sealed for another owner, host, port, TLS mode or login
+ * OG_EDENIED  sealed for another owner, host, port, TLS mode or login; err
+ *             says "sealed for another " and the first of these
  * OG_ESYSTEM  no key here opens it: a key is missing, refused, or not ours
  *
  * secret is zeroed unless OG_OK; err never quotes a secret.

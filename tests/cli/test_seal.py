@@ -565,7 +565,7 @@ class Command(Case):
     def test_help(self):
         """--help lists every command on standard output"""
         out, err = self.outgate("--help")
-        for name in "keygen", "seal", "explain":
+        for name in "keygen", "seal", "explain", "probe":
             self.assertRegex(out, rf"(?m)^  {name} ")
         self.assertEqual(err, "")
 

@@ -361,7 +361,7 @@ class Settings(Case):
 
     def keys(self):
         """name -> (form, needed) as the table of config.c has it."""
-        found = re.findall(r'\{ "(\w+)", (ONE|LIST), (true|false), read_\w+ \}',
+        found = re.findall(r'\{ "(\w+)", (ONE|LIST), (true|false),\s+read_\w+ \}',
                            self.code)
         self.assertGreater(len(found), 10)
         return {name: (form, needed) for name, form, needed in found}
@@ -519,7 +519,9 @@ class Command(Case):
     def test_the_manual_has_the_exit_statuses_of_the_code(self):
         sysexits = {"EXIT_FAILURE": 1, "EX_OK": 0, "EX_USAGE": 64, "EX_DATAERR": 65,
                     "EX_OSERR": 71, "EX_CANTCREAT": 73, "EX_IOERR": 74,
-                    "EX_TEMPFAIL": 75, "EX_CONFIG": 78}
+                    "EX_TEMPFAIL": 75, "EX_CONFIG": 78,
+                    "EX_UNAVAILABLE": 69, "EX_PROTOCOL": 76,
+                    "EX_NOPERM": 77}
         used = set()
         for path in (SOURCE / "cli").glob("*.c"):
             used |= set(re.findall(r"\bEX(?:IT)?_\w+", path.read_text()))

@@ -231,7 +231,7 @@ class Connection:
         self.do("rset", b"250 2.0.0 forgotten\r\n")
 
     def on_quit(self, rest):
-        self.send(b"221 2.0.0 bye\r\n")
+        self.do("quit", b"221 2.0.0 bye\r\n")
         raise Gone("QUIT")
 
 
@@ -486,6 +486,8 @@ BEHAVIOURS = {
                       "auth": b"334 " + b"QUJD" * 50_000 + b"\r\n"},
     "auth_334_endless": {"auth": endless_prompts},
     "auth_silent": {"auth": hang},
+    # the mechanism, before any login
+    "auth_command_504": {"prompt": then_close(b"504 5.5.4 not that\r\n")},
     "auth_close": {"auth": close},
     "auth_reset": {"auth": reset},
     "auth_garbage": {"auth": bytes(range(256)) + b"\r\n"},
@@ -495,6 +497,10 @@ BEHAVIOURS = {
     "mail_550": {"mail": b"550 5.7.1 not you\r\n"},
     "mail_450": {"mail": b"450 4.7.1 later\r\n"},
     "mail_silent": {"mail": hang},
+    "mail_553": {"mail": b"553 5.7.1 not that one\r\n"},
+    "rset_close": {"rset": close},
+    "rset_silent": {"rset": hang},
+    "quit_silent": {"quit": hang},
     "mail_close": {"mail": close},
     "mail_two_replies": {"mail": b"250 2.1.0 sender\r\n250 2.1.5 who\r\n"},
     "redirect_551": {"rcpt": b"551 5.1.6 try <eve@elsewhere.example>\r\n"},

@@ -95,6 +95,7 @@ acl_rcpt:
   accept authenticated = *
          control = submission/domain=org.example
   accept domains = +local_domains
+@relay@
   deny message = relay not permitted
 begin routers
 OUTGATE_ROUTERS = yes
@@ -284,11 +285,15 @@ class World:
     # where the organisation's Exim is reached
     submission = "127.0.0.1"
 
-    def __init__(self, conf="", macros="", routers="", main="", access=True):
+    def __init__(self, conf="", macros="", routers="", main="", access=True,
+                 relay=False):
         self.folder = sandbox.folder()
         self.conf = conf
         self.macros, self.routers, self.main = macros, routers, main
         self.access = access
+        # whether programs on this host may send without logging in, as on
+        # Debian
+        self.relay = "  accept hosts = 127.0.0.1" if relay else ""
         self.servers = {}
 
     def __enter__(self):
@@ -399,7 +404,7 @@ class World:
         self.org.write("exim4.conf", fill(
             ORG_CONFIG, authenticators=SERVER_AUTHENTICATORS,
             condition="yes", macros=self.macros, routers=self.routers,
-            main=self.main, folder=self.org.folder))
+            main=self.main, relay=self.relay, folder=self.org.folder))
         run(BUILD / "outgate", "keygen", "--group", "Debian-exim")
         self.org.start()
         try:

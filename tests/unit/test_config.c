@@ -18,6 +18,8 @@ static char path[64];
 	"uri ldapi:///\n"               \
 	"base dc=org,dc=example\n"      \
 	"org_domain org.example\n"
+#define NET " ::1/128"
+#define TEN NET NET NET NET NET NET NET NET NET NET
 
 static void
 write_file(const char *text, size_t len, mode_t mode)
@@ -61,6 +63,22 @@ static const struct row rows[] = {
 	{ "an attribute with a filter in it is an error", MINIMUM "login_attribute uid)(x=\n", ":4: login_attribute: an attribute's name is letters, digits and hyphens" },
 	{ "ldaps without a bind is an error", "uri ldaps://x.example\nbase dc=x\norg_domain org.example\n", ":3: ldaps://x.example needs bind_dn and bind_password_file" },
 	{ "a bind_dn alone is an error", MINIMUM "bind_dn cn=x\n", ":4: bind_dn and bind_password_file belong together" },
+	{ "a network that is none is an error", MINIMUM "own_network 10.0.0/8\n", ":4: own_network: a network like 192.0.2.0/24 or 2001:db8::/32 is expected" },
+	{ "a network with a bit too much is an error", MINIMUM "own_network 192.0.2.0/24 10.1.0.0/8\n", ":4: own_network: an address longer than its prefix of 8 bits" },
+	{ "a network that is too long to be one is an error", MINIMUM "own_network 0000000000000000000000000000000000000000000000000::/16\n", ":4: own_network: a value of more than 49 octets" },
+	{ "64 networks are enough", MINIMUM "own_network" TEN TEN TEN TEN TEN TEN NET NET NET NET, NULL },
+	{ "65 networks are too many", MINIMUM "own_network" TEN TEN TEN TEN TEN TEN NET NET NET NET NET, ":4: own_network: more than 64 networks" },
+	{ "an agent_bind_dn alone is an error", MINIMUM "agent_bind_dn cn=x\n", ":4: agent_bind_dn and agent_bind_password_file belong together" },
+	{ "an agent_uri of another scheme is an error", MINIMUM "agent_uri http://x\n", ":4: agent_uri: a uri begins with ldapi://, ldaps:// or ldap://" },
+	{ "an agent_poll_s of zero is an error", MINIMUM "agent_poll_s 0\n", ":4: agent_poll_s: a number from 1 to 3600 is expected" },
+	{ "an agent_smtp by IPv6 is right", MINIMUM "agent_smtp [::1]:25\n", NULL },
+	{ "an agent_smtp without a port is an error", MINIMUM "agent_smtp mail.org.example\n", ":4: agent_smtp: a host and a port like 127.0.0.1:25 are expected" },
+	{ "an agent_smtp without a host is an error", MINIMUM "agent_smtp :25\n", ":4: agent_smtp: a host and a port like 127.0.0.1:25 are expected" },
+	{ "an agent_smtp that is a URL is an error", MINIMUM "agent_smtp smtp://x:25\n", ":4: agent_smtp: a host and a port like 127.0.0.1:25 are expected" },
+	{ "an agent_sender that is no address is an error", MINIMUM "agent_sender outgate\n", ":4: agent_sender: an address like postmaster@org.example is expected" },
+	{ "a relative agent_text is an error", MINIMUM "agent_text mail.txt\n", ":4: agent_text: an absolute path is expected" },
+	{ "a proof_key that is a path is an error", MINIMUM "proof_key ../x\n", ":4: proof_key: the name of a key is of a-z, 0-9 and '-'" },
+	{ "a proof_key of 33 octets is an error", MINIMUM "proof_key 123456789012345678901234567890123\n", ":4: proof_key: a value of more than 32 octets" },
 	{ "a control character is an error", MINIMUM "proof none\001\n", ":4: a control character in the line" },
 	{ "a carriage return is an error", "uri ldapi:///\r\n", ":1: a control character in the line" },
 };
@@ -110,7 +128,20 @@ every_key_sets_its_field(void **state)
 	    "seal_dir /srv/seal\n"
 	    "proof_dir /srv/proof\n"
 	    "state_dir /srv/state\n"
-	    "hold_s 60\n";
+	    "hold_s 60\n"
+	    "gateway_ca_file /srv/ca.pem\n"
+	    "own_network 198.51.100.0/24 2001:db8:1::/48\n"
+	    "own_network 192.0.2.7\n"
+	    "agent_uri ldaps://c.example\n"
+	    "agent_user checker\n"
+	    "agent_bind_dn cn=agent,dc=org\n"
+	    "agent_bind_password_file /etc/outgate/agent.secret\n"
+	    "agent_poll_s 5\n"
+	    "agent_smtp mail.org.example:2525\n"
+	    "agent_sender help@org.example\n"
+	    "agent_text /etc/outgate/proof.txt\n"
+	    "agent_state_dir /srv/agent\n"
+	    "proof_key p-1\n";
 	struct og_config c;
 	struct og_error err;
 
@@ -146,6 +177,22 @@ every_key_sets_its_field(void **state)
 	assert_string_equal(c.proof_dir, "/srv/proof");
 	assert_string_equal(c.state_dir, "/srv/state");
 	assert_int_equal(c.hold_s, 60);
+	assert_string_equal(c.gateway_ca_file, "/srv/ca.pem");
+	assert_int_equal(c.n_own_networks, 3);
+	assert_string_equal(c.own_network[1], "2001:db8:1::/48");
+	assert_string_equal(c.own_network[2], "192.0.2.7");
+	assert_int_equal(c.n_agent_uris, 1);
+	assert_string_equal(c.agent_uri[0], "ldaps://c.example");
+	assert_string_equal(c.agent_user, "checker");
+	assert_string_equal(c.agent_bind_dn, "cn=agent,dc=org");
+	assert_string_equal(
+	    c.agent_bind_password_file, "/etc/outgate/agent.secret");
+	assert_int_equal(c.agent_poll_s, 5);
+	assert_string_equal(c.agent_smtp, "mail.org.example:2525");
+	assert_string_equal(c.agent_sender, "help@org.example");
+	assert_string_equal(c.agent_text, "/etc/outgate/proof.txt");
+	assert_string_equal(c.agent_state_dir, "/srv/agent");
+	assert_string_equal(c.proof_key, "p-1");
 }
 
 static void
@@ -173,6 +220,15 @@ the_defaults_are_the_safe_ones(void **state)
 	assert_string_equal(c.proof_dir, "/etc/outgate/proof");
 	assert_string_equal(c.state_dir, "/var/spool/exim4/outgate");
 	assert_int_equal(c.hold_s, 900);
+	assert_string_equal(c.gateway_ca_file, "");
+	assert_int_equal(c.n_own_networks, 0);
+	assert_int_equal(c.n_agent_uris, 0);
+	assert_string_equal(c.agent_user, "outgate");
+	assert_int_equal(c.agent_poll_s, 30);
+	assert_string_equal(c.agent_smtp, "127.0.0.1:25");
+	assert_string_equal(c.agent_sender, "");
+	assert_string_equal(c.agent_state_dir, "/var/lib/outgate");
+	assert_string_equal(c.proof_key, "");
 }
 
 /* The file is refused, and the settings that were there stay. */

@@ -224,7 +224,7 @@ names_tell_neither_user_nor_password(void **state)
 	(void)state;
 	refuse_as(&use);
 	assert_int_equal(stat(dir, &st), 0);
-	assert_int_equal(st.st_mode & 07777, 0700);
+	assert_int_equal(st.st_mode & 07777, 0750);
 	d = opendir(dir);
 	assert_non_null(d);
 	while ((entry = readdir(d)) != NULL) {
@@ -236,6 +236,44 @@ names_tell_neither_user_nor_password(void **state)
 	}
 	assert_int_equal(closedir(d), 0);
 	assert_int_equal(n, 3); /* two notes and the key */
+}
+
+static void
+the_group_may_read_what_it_holds_and_others_nothing(void **state)
+{
+	struct og_use use = jo();
+	struct dirent *entry;
+	struct stat st;
+	DIR *d;
+
+	(void)state;
+	refuse_as(&use);
+	d = opendir(dir);
+	assert_non_null(d);
+	while ((entry = readdir(d)) != NULL) {
+		assert_int_equal(
+		    fstatat(dirfd(d), entry->d_name, &st, 0), 0);
+		if (S_ISREG(st.st_mode))
+			assert_int_equal(st.st_mode & 07777, 0640);
+	}
+	assert_int_equal(closedir(d), 0);
+}
+
+static void
+when_it_was_refused_is_known_by_the_sealed_value_and_by_the_secret(
+    void **state)
+{
+	const struct og_secret other = { .len = 5, .text = "other" };
+	struct og_use use = jo();
+
+	(void)state;
+	assert_int_equal(og_memory_refused_s(dir, &use, &password), -1);
+	refuse_as(&use);
+	assert_true(og_memory_refused_s(dir, &use, NULL) >= 0);
+	use.sealed = "{CMS}two";
+	assert_int_equal(og_memory_refused_s(dir, &use, NULL), -1);
+	assert_int_equal(og_memory_refused_s(dir, &use, &other), -1);
+	assert_true(og_memory_refused_s(dir, &use, &password) >= 0);
 }
 
 static void
@@ -311,7 +349,7 @@ remove_folder(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[N_ROWS(changes) + 11];
+	struct CMUnitTest tests[N_ROWS(changes) + 13];
 	struct CMUnitTest *end = ROWS_ADD(tests, changes, check_change);
 
 	*end++ = TEST(nothing_has_happened_in_a_directory_that_is_not_there);
@@ -322,6 +360,9 @@ main(void)
 	*end++ = TEST(a_failure_grows_old_and_can_be_renewed);
 	*end++ = TEST(a_failure_of_the_future_has_not_happened);
 	*end++ = TEST(names_tell_neither_user_nor_password);
+	*end++ = TEST(the_group_may_read_what_it_holds_and_others_nothing);
+	*end++ = TEST(
+	    when_it_was_refused_is_known_by_the_sealed_value_and_by_the_secret);
 	*end++ = TEST(two_directories_name_the_same_failure_differently);
 	*end++ = TEST(a_directory_that_is_a_link_is_not_used);
 	*end++ = TEST(many_processes_at_once_agree_on_the_key);

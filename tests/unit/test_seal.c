@@ -121,6 +121,7 @@ struct use {
 	enum og_tls tls;
 	const char *login;
 	enum og_status status;
+	const char *says; /* or NULL */
 };
 
 #define HOST "smtp.partner.example"
@@ -128,20 +129,20 @@ struct use {
 
 /* clang-format off */
 static const struct use uses[] = {
-	{ "its own use opens it", OWNER, HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_OK },
-	{ "another owner is denied", NOT_LOGGED_IN, HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED },
-	{ "the beginning of an owner is denied", "8d9bd5ba", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED },
-	{ "another host is denied", OWNER, "smtp.evil.example", 465, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED },
-	{ "a longer host is denied", OWNER, HOST "s", 465, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED },
-	{ "another port is denied", OWNER, HOST, 587, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED },
-	{ "another TLS mode is denied", OWNER, HOST, 465, OG_TLS_STARTTLS, "jo.doe", OG_EDENIED },
-	{ "another login is denied", OWNER, HOST, 465, OG_TLS_IMPLICIT, "jo.roe", OG_EDENIED },
-	{ "a login of the other case is denied", OWNER, HOST, 465, OG_TLS_IMPLICIT, "Jo.Doe", OG_EDENIED },
-	{ "a part moved from the host to the login is denied", OWNER, "smtp.partner.exampl", 465, OG_TLS_IMPLICIT, "ejo.doe", OG_EDENIED },
-	{ "no owner is no owner", "", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EINPUT },
-	{ "an owner with a newline is none", OWNER "\n", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EINPUT },
-	{ "an owner of 65 octets is none", OWNER "12345678901234567890123456789", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EINPUT },
-	{ "an owner that is not UTF-8 is none", "jo\xff", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EINPUT },
+	{ "its own use opens it", OWNER, HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_OK, NULL },
+	{ "another owner is denied", NOT_LOGGED_IN, HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED, "sealed for another owner" },
+	{ "the beginning of an owner is denied", "8d9bd5ba", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED, "sealed for another owner" },
+	{ "another host is denied", OWNER, "smtp.evil.example", 465, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED, "sealed for another host" },
+	{ "a longer host is denied", OWNER, HOST "s", 465, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED, "sealed for another host" },
+	{ "another port is denied", OWNER, HOST, 587, OG_TLS_IMPLICIT, "jo.doe", OG_EDENIED, "sealed for another port" },
+	{ "another TLS mode is denied", OWNER, HOST, 465, OG_TLS_STARTTLS, "jo.doe", OG_EDENIED, "sealed for another TLS mode" },
+	{ "another login is denied", OWNER, HOST, 465, OG_TLS_IMPLICIT, "jo.roe", OG_EDENIED, "sealed for another login" },
+	{ "a login of the other case is denied", OWNER, HOST, 465, OG_TLS_IMPLICIT, "Jo.Doe", OG_EDENIED, "sealed for another login" },
+	{ "a part moved from the host to the login is denied", OWNER, "smtp.partner.exampl", 465, OG_TLS_IMPLICIT, "ejo.doe", OG_EDENIED, "sealed for another host" },
+	{ "no owner is no owner", "", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EINPUT, NULL },
+	{ "an owner with a newline is none", OWNER "\n", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EINPUT, NULL },
+	{ "an owner of 65 octets is none", OWNER "12345678901234567890123456789", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EINPUT, NULL },
+	{ "an owner that is not UTF-8 is none", "jo\xff", HOST, 465, OG_TLS_IMPLICIT, "jo.doe", OG_EINPUT, NULL },
 };
 /* clang-format on */
 
@@ -167,6 +168,8 @@ check_use(void **state)
 		assert_memory_equal(&secret, &none, sizeof none);
 		assert_null(strstr(err.text, PASSWORD));
 	}
+	if (row->says != NULL)
+		assert_string_equal(err.text, row->says);
 }
 
 static void

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""agent.py - a world with `outgate agent`, set up as docs/agent.md has it.
+
+    with AgentWorld() as world:
+        world.once()                # a run for cron
+        with world.agent() as agent:    # the service
+            ...
+"""
+
+import contextlib
+import os
+import pathlib
+import pwd
+import re
+import shutil
+import subprocess
+
+from slapd import check, die_with_parent
+from world import OUTSIDE, WAIT_S, World, wait
+
+STATE = pathlib.Path("/var/lib/outgate")
+KEY = pathlib.Path("/etc/outgate/proof/p1.key")
+USER = "outgate"
+
+CONF = "proof_key p1\nagent_poll_s 1\n"
+
+AUTHZ = """\
+dn: cn=config
+changetype: modify
+add: olcAuthzRegexp
+olcAuthzRegexp: "^gidNumber=[0-9]+[+]uidNumber={uid},cn=peercred,\
+cn=external,cn=auth$" "cn=agent,ou=services,dc=org,dc=example"
+"""
+
+SYNCPROV = """\
+dn: cn=module{0},cn=config
+changetype: modify
+add: olcModuleLoad
+olcModuleLoad: syncprov
+
+dn: olcOverlay=syncprov,olcDatabase=%s,cn=config
+changetype: add
+objectClass: olcSyncProvConfig
+olcOverlay: syncprov
+"""
+
+
+class AgentWorld(World):
+    def __init__(self, conf=CONF, **options):
+        super().__init__(conf=conf, relay=True, **options)
+
+    def __enter__(self):
+        super().__enter__()
+        self.seal_example()
+        self.permit()
+        self.proof_key()
+        shutil.chown(KEY, USER)
+        STATE.mkdir()
+        shutil.chown(STATE, USER, USER)
+        return self
+
+    def start_directory(self):
+        subprocess.run(["useradd", "--system", "--groups", "Debian-exim",
+                        USER], check=True)
+        super().start_directory()
+        check(self.slapd.modify(
+            AUTHZ.format(uid=pwd.getpwnam(USER).pw_uid), self.slapd.config),
+            "olcAuthzRegexp")
+
+    def tell_changes(self):
+        """From now on the directory tells of changes (RFC 4533)."""
+        check(self.slapd.modify(SYNCPROV % self.database(),
+                                self.slapd.config), "syncprov")
+
+    def forget(self):
+        """As if the agent, and Exim, had never run."""
+        super().forget()
+        for part in STATE.glob("*"):
+            shutil.rmtree(part)
+
+    # ---- the agent ----
+
+    def command(self, *words, faketime=None):
+        """The words that run a program where Exim's files are."""
+        mounts = "; ".join(f"mount --bind {a} {b}"
+                           for a, b in self.org.binds())
+        shift = f"faketime -f {faketime} " if faketime else ""
+        return ["unshare", "--mount", "sh", "-e", "-c",
+                f'{mounts}; exec {shift}"$@"', "sh", *map(str, words)]
+
+    def once(self, *words, faketime=None, code=0):
+        """One run of --once; what it said."""
+        done = subprocess.run(
+            self.command("/usr/bin/outgate", *words, "agent", "--once",
+                         faketime=faketime),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=300)
+        if done.returncode != code:
+            raise AssertionError(f"{done.returncode}: {done.stdout}")
+        return done.stdout
+
+    def start_agent(self, *words):
+        """The service; the caller ends it."""
+        log = self.folder / "agent.log"
+        with open(log, "wb") as to:
+            process = subprocess.Popen(
+                self.command("/usr/bin/outgate", *words, "agent"),
+                stdin=subprocess.DEVNULL, stdout=to, stderr=to,
+                preexec_fn=die_with_parent)
+        process.log = log
+        return process
+
+    @contextlib.contextmanager
+    def agent(self, *words):
+        process = self.start_agent(*words)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(WAIT_S)
+
+    # ---- what people see ----
+
+    def status(self, dn):
+        return self.gateway(dn).get("outgatestatus", [None])[0]
+
+    def wait_status(self, dn, pattern):
+        """Wait until the status of a gateway is like this; what it was."""
+        return wait(lambda: self.status(dn) or "",
+                    lambda text: re.search(pattern, text) is not None)
+
+    def mails_now(self, address=None):
+        """The mails with proofs that have come to an address."""
+        return [message for message in self.servers[OUTSIDE].received()
+                if message["Auto-Submitted"] == "auto-generated"
+                and message["X-Arrived-From"] == "<postmaster@org.example>"
+                and address in (None, message["To"])]
+
+    def mails(self, address=None, count=1):
+        self.settle()
+        return wait(lambda: self.mails_now(address),
+                    lambda found: len(found) >= count)
+
+    def settle(self):
+        """Wait until the organisation's queue is empty."""
+        wait(self.queue, lambda text: text.strip() == "")
+
+    def drop_mails(self):
+        self.settle()
+        for path in (self.servers[OUTSIDE].folder / "inbox").glob("new/*"):
+            path.unlink()
+
+
+def proof_in(message):
+    """The proof, as whoever gets the mail would copy it."""
+    lines = [line for line in message.get_content().splitlines()
+             if line.startswith("eyJ")]
+    if len(lines) != 1:
+        raise AssertionError(f"{len(lines)} proofs in {message}")
+    return lines[0]
