@@ -216,8 +216,7 @@ class Failing(Case):
     def test_other_settings(self):
         """sealed for another host"""
         self.store(JO, host="smtp.old.example")
-        self.failing(JO, "sealed for another owner, host, port, TLS mode or "
-                         "login")
+        self.failing(JO, "sealed for another host")
 
     def test_bad_settings(self):
         """a gateway without a host"""
