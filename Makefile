@@ -99,7 +99,8 @@ install: all
 	    -exec install -D -m 0644 {} $(SHARE)/exim-config/{} \;
 	install -D -m 0644 -t $(MAN)/man1 docs/man/outgate.1
 	install -D -m 0644 -t $(MAN)/man5 docs/man/outgate.conf.5
-	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif
+	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif \
+	    ldap-schema/*.sddl
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so \
@@ -113,7 +114,9 @@ uninstall:
 PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
 	exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
 	iproute2 util-linux mount python3
-TEST_PACKAGES := libcmocka-dev binutils perl faketime strace
+TEST_PACKAGES := libcmocka-dev binutils perl faketime strace \
+	389-ds-base libnss3-tools samba-ad-dc samba-ad-provision \
+	python3-samba ldb-tools
 
 .PHONY: packages test-packages
 packages:
