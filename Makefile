@@ -131,7 +131,8 @@ install: all
 	install -D -m 0644 -t $(MAN)/man1 docs/man/outgate.1
 	install -D -m 0644 -t $(MAN)/man5 docs/man/outgate.conf.5 \
 	    docs/man/outgate-schema.5
-	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif
+	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif \
+	    ldap-schema/*.sddl
 
 # For a host where 389 runs; nothing else of outgate is needed there.
 install-dirsrv: dirsrv
@@ -153,7 +154,9 @@ PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
 	exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
 	iproute2 util-linux mount python3
 TEST_PACKAGES := libcmocka-dev binutils perl faketime strace \
-	dovecot-pop3d fetchmail getmail6
+	dovecot-pop3d fetchmail getmail6 \
+	389-ds-base libnss3-tools samba-ad-dc samba-ad-provision \
+	python3-samba ldb-tools
 
 .PHONY: packages test-packages
 packages:
