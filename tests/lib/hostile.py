@@ -41,6 +41,7 @@ import time
 IMPLICIT, STARTTLS = 465, 587
 # Longer than any client of a test waits.
 FOR_EVER_S = 60
+NOBODY = "nobody waits so long"
 NAME = b"smtp.hostile.example"
 CHALLENGE = b"<1.2@hostile.example>"
 
@@ -326,7 +327,7 @@ def hang(connection):
     end = time.monotonic() + FOR_EVER_S
     while time.monotonic() < end:
         connection.receive()
-    raise Gone("nobody waits so long")
+    raise Gone(NOBODY)
 
 
 def close(connection):
@@ -345,6 +346,7 @@ def drip(octets, pause_s=1.0):
             for octet in octets:
                 connection.send(bytes([octet]))
                 time.sleep(pause_s)
+        raise Gone(NOBODY)
     return action
 
 
@@ -440,6 +442,7 @@ BEHAVIOURS = {
     "garbage_for_tls": {"connect": then_close(bytes(range(256)))},
     "clear_text_for_tls": {"connect": then_close(b"220 hello\r\n")},
     "banner_flood": {"greeting": flood(b"220-" + b"x" * 4000 + b"\r\n")},
+    "banner_of_short_lines": {"greeting": flood(b"220-a\r\n" * 50)},
     "banner_200_kb": {"greeting": b"220 " + b"x" * 200_000 + b"\r\n"},
     "banner_without_end": {"greeting": flood(b"x" * 4096)},
     "nul_in_banner": {"greeting": b"220 a\0b\r\n"},
@@ -500,6 +503,7 @@ BEHAVIOURS = {
     "mail_553": {"mail": b"553 5.7.1 not that one\r\n"},
     "rset_close": {"rset": close},
     "rset_silent": {"rset": hang},
+    "rset_then_close": {"rset": then_close(b"250 2.0.0 forgotten\r\n")},
     "quit_silent": {"quit": hang},
     "mail_close": {"mail": close},
     "mail_two_replies": {"mail": b"250 2.1.0 sender\r\n250 2.1.5 who\r\n"},
