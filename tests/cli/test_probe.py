@@ -333,7 +333,7 @@ BEHAVIOURS = [
     ("garbage_for_tls", "implicit", UNAVAILABLE, NO_TLS, 0),
     ("clear_text_for_tls", "implicit", UNAVAILABLE, NO_TLS, 0),
     ("banner_flood", ANY, ODD, STRANGE, 0),
-    ("banner_of_short_lines", ANY, ODD, STRANGE, 0),
+    ("banner_line_by_line", ANY, ODD, STRANGE, 0),
     ("banner_without_end", ANY, ODD, STRANGE, 0),
     ("binary_garbage", ANY, ODD, STRANGE, 0),
     ("ssh_banner", ANY, ODD, STRANGE, 0),
