@@ -189,8 +189,7 @@ og_talk_hear(
 	/* after a refusal libcurl says QUIT: its answer is nobody's */
 	if (talk->settled || (talk->step == OG_TALK_COMMAND && talk->code != 0))
 		return true;
-	talk->octets += len;
-	if (talk->octets > OG_TALK_OCTETS_MAX || !is_reply(at, len)) {
+	if (!is_reply(at, len)) {
 		(void)og_fail(why, OG_EINPUT, "a reply that is not of SMTP");
 		return settle(talk, OG_PROBE_ODD);
 	}

@@ -23,9 +23,6 @@ enum og_talk_step {
 	OG_TALK_COMMAND, /* logged in */
 };
 
-/* More than this, in one probe, is nobody's SMTP. */
-#define OG_TALK_OCTETS_MAX (256 * 1024)
-
 struct og_talk {
 	enum og_talk_step step;
 	bool starttls; /* the caller's: TLS has yet to be asked for */
@@ -40,7 +37,6 @@ struct og_talk {
 	 * caller has set it to 0.
 	 */
 	int code;
-	size_t octets;
 
 	bool settled; /* there is nothing more to find out: */
 	enum og_probe_result result;

@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import sandbox
 import tap
 import world as fixture
-from hostile import IMPLICIT, SECRET, STARTTLS, Hostile, octets
+from hostile import IMPLICIT, NOBODY, SECRET, STARTTLS, Hostile, octets
 from resolver import Resolver, SERVFAIL, SILENCE
 from sandbox import run
 from slapd import die_with_parent
@@ -51,7 +51,7 @@ KNOWN = ("outgatePassword: your outbound gateway's server refused this login "
          "and password; enter the right ones")
 CONF = "proof none\n"
 
-world = hostile = resolver = everywhere = None
+world = hostile = resolver = everywhere = here = None
 
 
 class ProbeWorld(World):
@@ -108,8 +108,9 @@ for family in socket.AF_INET, socket.AF_INET6:
             for port in ports:
                 wait_for_port(netns, address, port)
         # those were the questions whether it listens
-        wait(self.came, lambda seen: len(seen) >= 2 * len(ports))
-        self.log.write_text("")
+        if len(wait(self.came, lambda seen: len(seen) >= 2 * len(ports))) < 2:
+            raise RuntimeError("the counter does not count")
+        self.forget()
 
     def came(self):
         return self.log.read_text().split("\n")[:-1]
@@ -123,7 +124,7 @@ for family in socket.AF_INET, socket.AF_INET6:
 
 
 def setUpModule():
-    global world, hostile, resolver, everywhere
+    global world, hostile, resolver, everywhere, here
     resolver = Resolver()
     world = ProbeWorld(conf=CONF)
     world.__enter__()
@@ -137,9 +138,12 @@ def setUpModule():
     for port in IMPLICIT, STARTTLS:
         wait_for_port("outside", HOST_ADDRESS, port)
     everywhere = Counter("everywhere")
+    # the organisation's Exim has the other port
+    here = Counter(ports=[IMPLICIT])
 
 
 def tearDownModule():
+    here.stop()
     everywhere.stop()
     hostile.stop()
     world.__exit__()
@@ -147,7 +151,8 @@ def tearDownModule():
 
 
 def make_certificates(folder):
-    make_ca(folder / "other")
+    # another name: OpenSSL finds authorities by it
+    make_ca(folder / "other", "Other CA")
     for name, ca, host, days in (
             ("good", world.ca, HOST, 30),
             ("other_ca", folder / "other", HOST, 30),
@@ -189,6 +194,7 @@ class Probe(unittest.TestCase):
         self.gateway()
         hostile.play("honest")
         everywhere.forget()
+        here.forget()
 
     def gateway(self, tls="implicit", login=LOGIN, password=PASSWORD,
                 host=HOST, address=JO_AWAY):
@@ -327,6 +333,7 @@ BEHAVIOURS = [
     ("garbage_for_tls", "implicit", UNAVAILABLE, NO_TLS, 0),
     ("clear_text_for_tls", "implicit", UNAVAILABLE, NO_TLS, 0),
     ("banner_flood", ANY, ODD, STRANGE, 0),
+    ("banner_line_by_line", ANY, ODD, STRANGE, 0),
     ("banner_without_end", ANY, ODD, STRANGE, 0),
     ("binary_garbage", ANY, ODD, STRANGE, 0),
     ("ssh_banner", ANY, ODD, STRANGE, 0),
@@ -369,6 +376,7 @@ BEHAVIOURS = [
     ("mail_silent", ANY, UNAVAILABLE, UNREACHED, 1),
     ("mail_close", ANY, UNAVAILABLE, UNREACHED, 1),
     ("rset_close", ANY, UNAVAILABLE, UNREACHED, 1),
+    ("rset_then_close", ANY, UNAVAILABLE, UNREACHED, 1),
     ("rset_silent", ANY, UNAVAILABLE, UNREACHED, 1),
     ("quit_silent", ANY, OK, READY, 1),
 ]
@@ -399,6 +407,9 @@ class Hostilities(Probe):
         self.assertEqual(bool(said), code != OK, said)
         self.assertLessEqual(self.tries(), tries)
         self.assertEqual(len(hostile.sessions()), 1)
+        # it was the probe that ended it
+        end, = self.session().of("close")
+        self.assertNotEqual(end["why"], NOBODY)
         remembered = len(list(
             (world.org.folder / "spool/outgate").glob("*")))
         self.assertEqual(remembered, 3 if sentence == NOT_LET_IN else 0)
@@ -545,19 +556,15 @@ class Nowhere(Probe):
                for address in NOWHERE])
     def nowhere(self, address):
         resolver.answer(HOST, address)
-        local = Counter() if address in ("127.0.0.1", "127.0.0.2", "::1",
-                                         "0.0.0.0", "::",
-                                         "::ffff:127.0.0.1") else None
-        try:
-            self.says(UNAVAILABLE, FORBIDDEN)
-            self.assertEqual(everywhere.came(), [])
-            self.assertEqual(local.came() if local else [], [])
-        finally:
-            if local:
-                local.stop()
+        self.says(UNAVAILABLE, FORBIDDEN)
+        self.assertEqual(everywhere.came() + here.came(), [])
 
     def test_the_counter_counts(self):
-        """what is dialled is counted, in both families"""
+        """what is dialled is counted, in both families and here"""
+        for address in "127.0.0.1", "::1", "203.0.113.1":
+            wait_for_port(None, address, IMPLICIT)
+            self.assertEqual(wait(here.came, bool), [f"{address} {IMPLICIT}"])
+            here.forget()
         for address in ELSEWHERE, ELSEWHERE_6:
             resolver.answer(HOST, address)
             probe()
@@ -576,15 +583,26 @@ class Nowhere(Probe):
         self.assertEqual(everywhere.came(), [])
 
     def test_no_address_of_this_machine_is_dialled(self):
-        local = Counter()
-        try:
-            for address in re.findall(r"inet6? ([^/ ]+)",
-                                      run("ip", "-o", "address")):
-                resolver.answer(HOST, address)
-                self.says(UNAVAILABLE, FORBIDDEN)
-            self.assertEqual(local.came(), [])
-        finally:
-            local.stop()
+        own = re.findall(r"inet6? ([^/ ]+)", run("ip", "-o", "address"))
+        self.assertLessEqual({"203.0.113.1", "198.51.100.1",
+                              "2001:db8:2::1"}, set(own))
+        for address in own:
+            resolver.answer(HOST, address)
+            self.says(UNAVAILABLE, FORBIDDEN)
+        self.assertEqual(here.came(), [])
+
+    def test_no_more_addresses_are_tried_than_in_a_delivery(self):
+        world.outgate_conf(f"{CONF}port 2525\n")
+        change(JO, outgatePort="2525")
+        world.seal(JO, PASSWORD)
+        resolver.answer(HOST, *(f"192.0.2.{n}" for n in range(1, 11)))
+        done = world.org.inside("strace", "-f", "-e", "trace=connect",
+                                OUTGATE, "probe", "--login", "jo")
+        change(JO, outgatePort=None)
+        self.assertEqual(done.stdout, f"{UNREACHED}\n", done.stderr)
+        # the others are how getaddrinfo(3) finds out which is nearest
+        self.assertEqual(len(re.findall(
+            r"sin_port=htons\(2525\).* EINPROGRESS", done.stderr)), 5)
 
     def test_no_network_of_the_organisation_is_dialled(self):
         world.outgate_conf(f"{CONF}own_network {ELSEWHERE}\n"
@@ -615,6 +633,11 @@ class Nowhere(Probe):
             self.says(UNAVAILABLE, UNREACHED, timeout="5")
 
 
+AS_EXIM = ("setpriv --reuid Debian-exim --regid Debian-exim --init-groups "
+           "--inh-caps=-all --bounding-set=-all")
+
+
+@tap.tables
 class Surroundings(Probe):
     def test_no_proxy_of_the_environment_is_used(self):
         where = f"http://{ELSEWHERE}:{IMPLICIT}"
@@ -641,10 +664,34 @@ class Surroundings(Probe):
         self.says(OK, READY, environment=[f"HOME={home}"])
         self.assertEqual(self.session().logins, [(LOGIN, PASSWORD)])
 
+    @tap.rows([("root's probe runs as Exim's user and leaves no core", ""),
+               ("Exim's own probe leaves no core", AS_EXIM)])
+    def while_it_runs(self, who):
+        hostile.play("silent")
+        binds = "; ".join(f"mount --bind {a} {b}"
+                          for a, b in world.org.binds())
+        running = subprocess.Popen(
+            ["unshare", "--mount", "sh", "-e", "-c", f"{binds}; exec "
+             f"{who} {OUTGATE} probe --login jo"], stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
+        try:
+            self.assertTrue(wait(hostile.sessions, bool))
+            proc = pathlib.Path(f"/proc/{running.pid}")
+            exim = pwd.getpwnam("Debian-exim").pw_uid
+            self.assertRegex((proc / "status").read_text(),
+                             rf"(?m)^Uid:(\t{exim}){{4}}$")
+            self.assertRegex((proc / "limits").read_text(),
+                             r"(?m)^Max core file size +0 +0 ")
+            # what is not dumpable is root's: proc(5)
+            self.assertEqual((proc / "mem").stat().st_uid, 0)
+            self.assertNotIn(PASSWORD, (proc / "cmdline").read_text())
+        finally:
+            running.kill()
+            running.wait()
+
     def test_exims_own_user_may_probe(self):
-        done = world.org.inside(
-            "setpriv", "--reuid", "Debian-exim", "--regid", "Debian-exim",
-            "--init-groups", OUTGATE, "probe", "--login", "jo")
+        done = world.org.inside(*AS_EXIM.split(), OUTGATE, "probe", "--login",
+                                "jo")
         self.assertEqual((done.returncode, done.stdout), (OK, "ready\n"),
                          done.stderr)
 

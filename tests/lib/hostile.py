@@ -26,6 +26,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import pathlib
@@ -41,6 +42,7 @@ import time
 IMPLICIT, STARTTLS = 465, 587
 # Longer than any client of a test waits.
 FOR_EVER_S = 60
+NOBODY = "nobody waits so long"
 NAME = b"smtp.hostile.example"
 CHALLENGE = b"<1.2@hostile.example>"
 
@@ -81,6 +83,8 @@ class Connection:
             self.do("greeting", b"220 " + NAME + b" ESMTP\r\n")
             while True:
                 self.command(self.line())
+        except TimeoutError:
+            why = NOBODY
         except (Gone, OSError, ValueError) as reason:
             why = str(reason) or type(reason).__name__
         finally:
@@ -326,7 +330,7 @@ def hang(connection):
     end = time.monotonic() + FOR_EVER_S
     while time.monotonic() < end:
         connection.receive()
-    raise Gone("nobody waits so long")
+    raise Gone(NOBODY)
 
 
 def close(connection):
@@ -341,18 +345,20 @@ def drip(octets, pause_s=1.0):
     """One octet at a time, without end."""
     def action(connection):
         end = time.monotonic() + FOR_EVER_S
-        while time.monotonic() < end:
-            for octet in octets:
-                connection.send(bytes([octet]))
-                time.sleep(pause_s)
+        for octet in itertools.cycle(octets):
+            if time.monotonic() > end:
+                raise Gone(NOBODY)
+            connection.send(bytes([octet]))
+            time.sleep(pause_s)
     return action
 
 
-def flood(octets):
+def flood(octets, pause_s=0):
     """The same again and again, as fast as it is read."""
     def action(connection):
         while True:
             connection.send(octets)
+            time.sleep(pause_s)
     return action
 
 
@@ -374,6 +380,15 @@ def then_close(octets):
     def action(connection):
         connection.send(octets)
         raise Gone("closed by the script")
+    return action
+
+
+def last_words(octets):
+    """Late, and the end of the connection in the same segment."""
+    def action(connection):
+        time.sleep(1.5)
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        then_close(octets)(connection)
     return action
 
 
@@ -440,6 +455,8 @@ BEHAVIOURS = {
     "garbage_for_tls": {"connect": then_close(bytes(range(256)))},
     "clear_text_for_tls": {"connect": then_close(b"220 hello\r\n")},
     "banner_flood": {"greeting": flood(b"220-" + b"x" * 4000 + b"\r\n")},
+    "banner_line_by_line": {
+        "greeting": flood(b"220-" + b"x" * 1000 + b"\r\n", pause_s=0.002)},
     "banner_200_kb": {"greeting": b"220 " + b"x" * 200_000 + b"\r\n"},
     "banner_without_end": {"greeting": flood(b"x" * 4096)},
     "nul_in_banner": {"greeting": b"220 a\0b\r\n"},
@@ -500,6 +517,7 @@ BEHAVIOURS = {
     "mail_553": {"mail": b"553 5.7.1 not that one\r\n"},
     "rset_close": {"rset": close},
     "rset_silent": {"rset": hang},
+    "rset_then_close": {"rset": last_words(b"250 2.0.0 forgotten\r\n")},
     "quit_silent": {"quit": hang},
     "mail_close": {"mail": close},
     "mail_two_replies": {"mail": b"250 2.1.0 sender\r\n250 2.1.5 who\r\n"},

@@ -674,11 +674,11 @@ def wait_for_port(netns, address, port):
         time.sleep(0.05)
 
 
-def make_ca(folder):
+def make_ca(folder, name="Test CA"):
     folder.mkdir()
     run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
         "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj",
-        "/CN=Test CA", "-keyout", folder / "ca.key", "-out",
+        f"/CN={name}", "-keyout", folder / "ca.key", "-out",
         folder / "ca.crt")
     return folder
 
