@@ -152,6 +152,7 @@ local_scan(int fd, uschar **return_text)
 		    "cannot be read; try again later");
 	}
 	facts.null_sender = sender_address == NULL || *sender_address == '\0';
+	facts.has_nul = body_zerocount > 0;
 	read_login(facts.login);
 	read_from(&facts.from);
 	og_resolve(config, &facts, &records, &decision, &why);

@@ -1030,7 +1030,9 @@ class Smuggling(Partner):
             b"DATA\r\nSubject: smuggled\r\n\r\nsecond\r\n.\r\n" % (
                 person.address.encode(), self.id().encode(), end))
         self.assertEqual(len(replies), 1, replies)
-        if b"\0" in end and replies[0].startswith("550 5.6.0 "):
+        if b"\0" in end:
+            # servers that drop a NUL see another end here
+            self.assertRegex(replies[0], "^550 5.6.0 .* NUL octets")
             self.assertEqual(spool(), [])
             return
         message = self.accepted(replies[0])
@@ -1091,8 +1093,6 @@ tap.todo({
     "F41: one octet of the handshake a second": SILENCE,
     "F50 the bounce says which server and what to mend":
         "the bounce names the address, not yet the server",
-    "T20: CR LF NUL . CR LF ends no message":
-        "a message with NUL octets is not refused yet",
 }, BeforeLogin, SecondLine, AtLogin, Refused, Banner, Octets, AfterLogin,
     Forever, Smuggling)
 
