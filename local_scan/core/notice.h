@@ -19,7 +19,8 @@
  *
  * body   len octets: the text of a bounce or warning as Exim writes them, that
  *        is multipart/report of a text, a delivery status (RFC 3464) and the
- *        message; changed in place, the message never
+ *        message; changed in place, the message never.  What is in front of
+ *        the first boundary does not matter.
  *
  * Where one reply was given before the login, all Diagnostic-Code fields are
  * hidden: they do not say after which command.

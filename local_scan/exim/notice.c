@@ -49,7 +49,7 @@ og_notice_receive(int fd)
 
 	if (!is_notice())
 		return;
-	if (fstat(fd, &file) != 0 || file.st_size <= SPOOL_DATA_START_OFFSET)
+	if (fstat(fd, &file) != 0 || file.st_size <= 0)
 		return;
 	size = (size_t)file.st_size;
 	text = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -60,8 +60,8 @@ og_notice_receive(int fd)
 		    strerror(errno));
 		return;
 	}
-	og_notice_hide(text + SPOOL_DATA_START_OFFSET,
-	    size - SPOOL_DATA_START_OFFSET);
+	/* the message's name, which Exim has in front, is no boundary */
+	og_notice_hide(text, size);
 	(void)msync(text, size, MS_SYNC);
 	(void)munmap(text, size);
 }
