@@ -283,7 +283,8 @@ class Whole(Doctor):
 # ---- every line of what outgate ships ----
 
 # Lines that carry no promise, or that only say what Exim does anyway.
-TASTE = {"debug_print", "multi_domain", "connect_timeout", "command_timeout"}
+TASTE = {"debug_print", "multi_domain", "connect_timeout", "command_timeout",
+         "data_timeout", "final_timeout"}
 # These say Exim's default, so that a site's habits do not matter.  Without the
 # line all is well; with another value it is not.
 DEFAULTS = {
