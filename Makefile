@@ -45,7 +45,7 @@ UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit
 
 .PHONY: all
 all: $(BUILD)/outgate.so $(BUILD)/outgate $(BUILD)/outgate.include \
-	$(BUILD)/bounce.txt $(PLUGIN)
+	$(BUILD)/bounce.txt $(BUILD)/warn.txt $(BUILD)/others-warn.txt $(PLUGIN)
 
 # ---- what is built ----
 
@@ -93,8 +93,8 @@ $(BUILD)/outgate.include: exim-config/include.sh $(wildcard exim-config/conf.d/*
 	exim-config/include.sh >$@.new
 	mv $@.new $@
 
-# Exim expands the text of a bounce, but no macros in it.
-$(BUILD)/bounce.txt: exim-config/bounce.txt
+# Exim expands the text of a bounce or warning, but no macros in it.
+$(BUILD)/%.txt: exim-config/%.txt
 	@mkdir -p $(@D)
 	sed -e 's|OUTGATE_MODULE|$(PREFIX)/lib/exim4/local_scan/outgate.so|' \
 	    -e 's|OUTGATE_PATIENCE|172800|' $< >$@
@@ -125,7 +125,7 @@ install: all
 	$(if $(PLUGIN),install -D -m 0644 -t $(PLUGIN_DIR) $(PLUGIN))
 	install -D -m 0644 -t $(SHARE) outgate.conf.example
 	install -D -m 0644 -t $(SHARE)/exim-config $(BUILD)/outgate.include \
-	    $(BUILD)/bounce.txt
+	    $(BUILD)/bounce.txt $(BUILD)/warn.txt $(BUILD)/others-warn.txt
 	cd exim-config && find conf.d -type f \
 	    -exec install -D -m 0644 {} $(SHARE)/exim-config/{} \;
 	install -D -m 0644 -t $(MAN)/man1 docs/man/outgate.1

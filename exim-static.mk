@@ -25,6 +25,7 @@ define STATIC_SOURCE
 #include "exim/scan.c"
 #include "exim/settings.c"
 #include "exim/cutthrough.c"
+#include "exim/notice.c"
 endef
 
 define STATIC_BLOCK
@@ -91,7 +92,8 @@ endef
 # Written anew with every change: Exim's make looks at this file only.
 $(EXIM_TREE)/Local/outgate_scan.c: $(BUILD)/liboutgate.a \
 		local_scan/exim/scan.c local_scan/exim/settings.c \
-		local_scan/exim/cutthrough.c exim-static.mk \
+		local_scan/exim/cutthrough.c local_scan/exim/notice.c \
+		exim-static.mk \
 		$(wildcard local_scan/*/*.h)
 	printf '%s\n' "$$STATIC_SOURCE" >$@
 

@@ -419,6 +419,7 @@ judge(const struct check *check, struct og_agent_finding *finding)
 	case OG_WHY_UNREADABLE_FROM:
 	case OG_WHY_AMBIGUOUS_FROM:
 	case OG_WHY_DIRECTORY:
+	case OG_WHY_NUL_OCTETS:
 		break;
 	}
 	finding->rank = OG_AGENT_UNKNOWN;

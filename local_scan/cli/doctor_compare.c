@@ -43,7 +43,8 @@ static const struct {
 	{ "acl_smtp_predata",
 	    "P10: of a module that cannot be loaded the client sees the path" },
 	{ "authenticated_sender", "the partner learns the user's login here" },
-	{ "bounce_message_file", "P10: the user is not told what to mend" },
+	{ "bounce_message_file", "P10: the user is not told what to mend, and "
+				 "reads what any server said before a login" },
 	{ "client_condition", "P5: a login is tried where it must not be" },
 	{ "client_name", "P5: another login is sent" },
 	{ "client_secret", "P5: another password is sent, or to anybody" },
@@ -94,6 +95,8 @@ static const struct {
 	{ "unseen", "P3: a copy leaves by another way" },
 	{ "verify_recipient", "recipients are refused that are none of its" },
 	{ "verify_sender", "senders are refused that are none of its" },
+	{ "warn_message_file",
+	    "P10: the user reads what any server said before a login" },
 };
 
 static bool

@@ -222,12 +222,34 @@ examine_authorities(struct og_doctor *doctor, const struct og_view *reference)
 		    doctor->config.directory.user, value);
 }
 
+/* The module hides a server's words in what is marked. */
 static void
-examine_bounce_text(struct og_doctor *doctor, const struct og_view *site)
+examine_mark(struct og_doctor *doctor, const char *option, const char *path)
+{
+	/* a header line: it stands at the beginning */
+	char text[4096];
+	FILE *file = fopen(path, "re");
+	size_t len = 0;
+
+	if (file != NULL) {
+		len = fread(text, 1, sizeof text - 1, file);
+		(void)fclose(file);
+	}
+	text[len] = '\0';
+	if (strstr(text, "\nOutgate-Notice:") == NULL)
+		og_doctor_say(doctor, OG_SICK, AREA,
+		    "%s: %s lacks the header line Outgate-Notice: the user "
+		    "reads what any server said before a login (P10)",
+		    option, path);
+}
+
+/* What a bounce or a warning of a gateway's message says. */
+static void
+examine_text(struct og_doctor *doctor, const struct og_view *site,
+    const char *option)
 {
 	static const char before[] = "way=gateway }{";
-	const char *value =
-	    og_option(&site->options, NULL, "bounce_message_file");
+	const char *value = og_option(&site->options, NULL, option);
 	const char *at = value != NULL ? strstr(value, before) : NULL;
 	char path[PATH_MAX];
 
@@ -238,8 +260,10 @@ examine_bounce_text(struct og_doctor *doctor, const struct og_view *site)
 	(void)snprintf(path, sizeof path, "%.*s", (int)strcspn(at, "}"), at);
 	if (!og_doctor_may(doctor, path, R_OK))
 		og_doctor_say(doctor, OG_SICK, AREA,
-		    "bounce_message_file: user %s cannot read %s",
+		    "%s: user %s cannot read %s", option,
 		    doctor->config.directory.user, path);
+	else
+		examine_mark(doctor, option, path);
 }
 
 /* Everything together. */
@@ -335,7 +359,8 @@ og_doctor_exim(struct og_doctor *doctor)
 		examine_environment(doctor, &site);
 	}
 	examine_timeout(doctor, &site);
-	examine_bounce_text(doctor, &site);
+	examine_text(doctor, &site, "bounce_message_file");
+	examine_text(doctor, &site, "warn_message_file");
 	with_spool(doctor, &site);
 	og_doctor_acl(doctor, &site);
 	og_view_free(&site);

@@ -50,6 +50,18 @@ read_header(size_t *len)
 	return header;
 }
 
+/* Is there a NUL octet in the header, or in what follows on standard input? */
+static bool
+has_nul(const char *header, size_t len)
+{
+	bool found = memchr(header, '\0', len) != NULL;
+	int c;
+
+	while (!found && (c = getchar()) != EOF)
+		found = c == '\0';
+	return found;
+}
+
 static void
 read_facts(struct og_facts *facts, const char *header, size_t len)
 {
@@ -89,6 +101,7 @@ sentence(enum og_reason reason)
 	case OG_WHY_HOST_DENIED:
 	case OG_WHY_UNPROVED:
 	case OG_WHY_NO_PASSWORD:
+	case OG_WHY_NUL_OCTETS:
 		break;
 	}
 	return "";
@@ -170,7 +183,7 @@ static const char help[] =
     "usage: outgate explain --login LOGIN [--json] <message\n"
     "\n"
     "Tells what would happen to the message on standard input, and why, when\n"
-    "this login submitted it.  Only its header is read; nothing is sent.\n"
+    "this login submitted it.  Nothing is sent.\n"
     "Exits with 75 when the directory could not answer.\n"
     "\n"
     "  --login LOGIN  the SMTP AUTH user name at the organisation's server\n"
@@ -236,5 +249,6 @@ og_cli_explain(int argc, char **argv)
 		return EX_DATAERR;
 	}
 	read_facts(&facts, header, len);
+	facts.has_nul = has_nul(header, len);
 	return explain(&config, &facts, options.json);
 }

@@ -229,6 +229,21 @@ credentials(const struct og_org *org, const struct og_facts *facts,
 	return false;
 }
 
+/*
+ * Can its octets mean one thing only?  Some servers drop a NUL, and what
+ * follows it may then end the message: the rest would be commands (SMTP
+ * smuggling).
+ */
+static bool
+octets(const struct og_facts *facts, struct og_decision *d)
+{
+	if (!facts->has_nul)
+		return false;
+	return refuse(d, OG_WHY_NUL_OCTETS, CODE_CONTENT, facts->from.address,
+	    "this message contains NUL octets, which your outbound gateway's "
+	    "server may misread; send it without them");
+}
+
 void
 og_decide(const struct og_org *org, const struct og_facts *facts,
     const struct og_records *records, struct og_decision *d)
@@ -244,7 +259,7 @@ og_decide(const struct og_org *org, const struct og_facts *facts,
 		(void)settle(d, OG_ORG, OG_WHY_INTERNAL_FROM);
 	else if (!entitlement(org, facts, records, d) &&
 	    !settings(org, facts, records, d) &&
-	    !credentials(org, facts, records, d))
+	    !credentials(org, facts, records, d) && !octets(facts, d))
 		(void)settle(d, OG_GATEWAY, OG_WHY_GATEWAY);
 }
 
@@ -294,6 +309,8 @@ og_reason_word(enum og_reason reason)
 		return "unproved";
 	case OG_WHY_NO_PASSWORD:
 		return "no-password";
+	case OG_WHY_NUL_OCTETS:
+		return "nul-octets";
 	case OG_WHY_GATEWAY:
 		return "gateway";
 	}

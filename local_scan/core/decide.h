@@ -36,6 +36,7 @@ struct og_org {
 struct og_facts {
 	bool submission;  /* SMTP AUTH succeeded */
 	bool null_sender; /* the envelope sender is <> */
+	bool has_nul;	  /* a NUL octet is in its header or text */
 	char login[OG_LOGIN_SIZE];
 	struct og_from from;
 };
@@ -57,9 +58,10 @@ enum og_reason {
 	OG_WHY_HOST_DENIED,
 	OG_WHY_UNPROVED,
 	OG_WHY_NO_PASSWORD,
+	OG_WHY_NUL_OCTETS,
 	OG_WHY_GATEWAY,
 };
-#define OG_REASONS 14
+#define OG_REASONS 15
 
 /* Which record the decision waits for; its og_lookup is OG_UNASKED. */
 enum og_need {

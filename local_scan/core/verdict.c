@@ -30,6 +30,7 @@ is_org_reason(enum og_reason reason)
 	case OG_WHY_HOST_DENIED:
 	case OG_WHY_UNPROVED:
 	case OG_WHY_NO_PASSWORD:
+	case OG_WHY_NUL_OCTETS:
 	case OG_WHY_GATEWAY:
 		break;
 	}

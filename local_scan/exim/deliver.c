@@ -15,6 +15,7 @@
 #include "core/text.h"
 #include "exim/route.h"
 #include "exim/settings.h"
+#include "exim/watch.h"
 
 exim_dlfunc_t outgate_route;
 exim_dlfunc_t outgate_may_try;
@@ -43,6 +44,19 @@ static struct {
 	uint16_t port;
 } routed;
 
+static int
+yield_server(uschar **yield)
+{
+	char server[OG_HOST_SIZE + 8];
+	struct og_text text;
+
+	og_text_start(&text, server, sizeof server);
+	if (routed.host[0] != '\0' && routed.port != 0)
+		og_text_putf(&text, "%s:%u", routed.host, routed.port);
+	*yield = og_host_copy(server);
+	return OK;
+}
+
 /*
  * ${dlfunc{SO}{outgate_route}{$local_scan_data}{WORD}}
  *
@@ -51,6 +65,7 @@ static struct {
  *        host, port, tls, from: of the gateway; fails unless both are "";
  *        only the router asks for host and port
  *        dialled: the host that the router has been told
+ *        server: the same with its port, "" when it has been told none
  */
 int
 outgate_route(uschar **yield, int argc, uschar *argv[])
@@ -61,6 +76,9 @@ outgate_route(uschar **yield, int argc, uschar *argv[])
 
 	if (argc != 2)
 		return fail(yield, "outgate_route takes two arguments");
+	/* for a notice: the route may have an end by now */
+	if (is(argv[1], "server"))
+		return yield_server(yield);
 	route = og_route_find((const char *)argv[0]);
 	if (route == NULL)
 		return fail(yield, "not a gateway verdict of this outgate");
@@ -105,8 +123,8 @@ is_dialled(const struct og_route *route, const uschar *port)
 	    number == routed.port && number == route->gateway.port;
 }
 
-/* Has this process given its password away? */
-static bool password_used;
+/* Has this process given its password away, and gone on to MAIL? */
+static bool password_used, mail_begun;
 
 /*
  * Say once why the seal does not open.  The router did open it, but as root;
@@ -235,20 +253,25 @@ outgate_password(uschar **yield, int argc, uschar *argv[])
 }
 
 /*
- * ${dlfunc{SO}{outgate_logged_in}{$local_scan_data}}: "<>"
+ * ${dlfunc{SO}{outgate_logged_in}{$local_scan_data}{LIMIT}}: "<>"
  *
  * For authenticated_sender, which is expanded before MAIL: fails, and Exim
  * defers, when this process has shown no password.  A server that refuses EHLO
  * within TLS makes Exim fall back to HELO and forget hosts_require_auth.
+ * From here on the server has LIMIT seconds for the message.
  */
 int
 outgate_logged_in(uschar **yield, int argc, uschar *argv[])
 {
-	(void)argv;
-	if (argc != 1)
-		return fail(yield, "outgate_logged_in takes one argument");
+	struct og_error err;
+
+	if (argc != 2)
+		return fail(yield, "outgate_logged_in takes two arguments");
 	if (!password_used)
 		return fail(yield, "the server wanted no login");
+	if (og_watch_start((const char *)argv[1], routed.port, &err) != OG_OK)
+		return fail(yield, err.text);
+	mail_begun = true;
 	*yield = og_host_copy("<>");
 	return OK;
 }
@@ -291,39 +314,78 @@ remember(const char *dir, const struct og_route *route, long code,
 	return status;
 }
 
+/* The connection is about to be made: "", or why it must not be. */
+static const char *
+begin_connection(const struct og_route *route, const uschar *limit_s)
+{
+	struct og_error err;
+
+	if (route == NULL)
+		return "whose connection is it?";
+	if (og_watch_start((const char *)limit_s, routed.port, &err) == OG_OK)
+		return "";
+	log_write(0, LOG_MAIN, "outgate: from=%s %s", route->verdict.from,
+	    err.text);
+	return "nobody would watch it";
+}
+
+static void
+end_connection(const struct og_route *route)
+{
+	unsigned limit_s = og_watch_stop();
+
+	if (limit_s > 0)
+		log_write(0, LOG_MAIN,
+		    "outgate: from=%s timed out: %s:%u took more than %u s %s",
+		    route->verdict.from, routed.host, routed.port, limit_s,
+		    mail_begun ? "from MAIL on" : "up to MAIL");
+}
+
+static void
+end_attempt(const struct og_route *route, const uschar *errno_text,
+    const uschar *port)
+{
+	long code = strtol((const char *)errno_text, NULL, 10);
+	struct og_error err;
+	const struct og_config *config = og_settings(&err);
+
+	if (config == NULL || !is_dialled(route, port) ||
+	    code == ECONNREFUSED || code == EHOSTUNREACH ||
+	    code == ENETUNREACH ||
+	    (code <= EXIM_RCPT4XX && code >= EXIM_DATA4XX))
+		return;
+	if (code == EXIM_AUTHFAIL && !password_used)
+		explain_caret(route);
+	if (remember(config->state_dir, route, code, &err) != OG_OK)
+		log_write(0, LOG_MAIN, "outgate: %s", err.text);
+}
+
 /*
  * ${dlfunc{SO}{outgate_event}{$local_scan_data}{$event_name}
- *     {$event_defer_errno}{$host_port}}: always ""
+ *     {$event_defer_errno}{$host_port}{LIMIT}}: ""
  *
- * Of a transport's event_action: remembers that a gateway failed.  A server
- * that nobody can reach is left to Exim's own retry times, and a 4xx after
- * MAIL is the message's, not the gateway's.
+ * Of a transport's event_action.  Gives the server LIMIT seconds up to MAIL;
+ * where that cannot be seen to, the answer is not empty and Exim does not
+ * connect.  Remembers that a gateway failed: a server that nobody can reach is
+ * left to Exim's own retry times, and a 4xx after MAIL is the message's, not
+ * the gateway's.
  */
 int
 outgate_event(uschar **yield, int argc, uschar *argv[])
 {
 	const struct og_route *route;
-	const struct og_config *config;
-	struct og_error err;
-	long code;
+	const char *answer = "";
 
-	if (argc != 4)
-		return fail(yield, "outgate_event takes four arguments");
-	*yield = og_host_copy("");
-	if (!is(argv[1], "msg:host:defer"))
-		return OK;
-	code = strtol((const char *)argv[2], NULL, 10);
+	if (argc != 5)
+		return fail(yield, "outgate_event takes five arguments");
 	route = og_route_last((const char *)argv[0]);
-	config = og_settings(&err);
-	if (route == NULL || config == NULL ||
-	    !is_dialled(route, argv[3]) || code == ECONNREFUSED ||
-	    code == EHOSTUNREACH || code == ENETUNREACH ||
-	    (code <= EXIM_RCPT4XX && code >= EXIM_DATA4XX))
-		return OK;
-	if (code == EXIM_AUTHFAIL && !password_used)
-		explain_caret(route);
-	if (remember(config->state_dir, route, code, &err) != OG_OK)
-		log_write(0, LOG_MAIN, "outgate: %s", err.text);
+	if (is(argv[1], "tcp:connect"))
+		answer = begin_connection(route, argv[4]);
+	else if (route != NULL && is(argv[1], "tcp:close"))
+		end_connection(route);
+	else if (route != NULL && is(argv[1], "msg:host:defer"))
+		end_attempt(route, argv[2], argv[3]);
+	*yield = og_host_copy(answer);
 	return OK;
 }
 

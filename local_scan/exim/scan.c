@@ -12,6 +12,7 @@
 #include "core/text.h"
 #include "core/verdict.h"
 #include "exim/cutthrough.h"
+#include "exim/notice.h"
 #include "exim/settings.h"
 #include "io/resolve.h"
 
@@ -141,9 +142,10 @@ local_scan(int fd, uschar **return_text)
 	struct og_decision decision;
 	struct og_error why;
 
-	(void)fd;
-	if (!facts.submission)
+	if (!facts.submission) {
+		og_notice_receive(fd);
 		return LOCAL_SCAN_ACCEPT;
+	}
 	config = og_settings(&why);
 	if (config == NULL) {
 		log_write(0, LOG_MAIN, "outgate: %s", why.text);
@@ -152,6 +154,7 @@ local_scan(int fd, uschar **return_text)
 		    "cannot be read; try again later");
 	}
 	facts.null_sender = sender_address == NULL || *sender_address == '\0';
+	facts.has_nul = body_zerocount > 0;
 	read_login(facts.login);
 	read_from(&facts.from);
 	og_resolve(config, &facts, &records, &decision, &why);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 header_line *header_list;
+int body_zerocount;
 BOOL host_checking;
 const uschar *sender_address;
 uschar *sender_host_authenticated;

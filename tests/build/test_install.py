@@ -25,9 +25,10 @@ EXPORTS = {"local_scan", "local_scan_version_major",
 
 # Of Exim's names, those its manual gives to local_scan() and ${dlfunc}
 # (specification, 46.3 and 46.5), and string_copy's real name.
-EXIM_API = {"expand_string", "header_list", "host_checking", "log_write",
-            "sender_address", "sender_host_authenticated",
-            "smtp_batched_input", "smtp_input", "string_copy_function"}
+EXIM_API = {"body_zerocount", "expand_string", "header_list",
+            "host_checking", "log_write", "sender_address",
+            "sender_host_authenticated", "smtp_batched_input", "smtp_input",
+            "string_copy_function"}
 
 
 def symbols(kind, name="outgate.so"):

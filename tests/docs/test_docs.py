@@ -206,6 +206,10 @@ class Decisions(Case):
                     sentence in ("out of memory",
                                  "this message has no route",
                                  "the server wanted no login",
+                                 # to Exim, which shows them to nobody
+                                 "whose connection is it?",
+                                 "nobody would watch it",
+                                 "no real-time signal is free",
                                  "not a verdict that can be kept"):
                 continue
             self.has(page, sentence.strip().removeprefix(": "))

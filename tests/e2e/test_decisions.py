@@ -25,6 +25,10 @@ DIRECTORY = ("451 4.4.3 your account's settings cannot be read at the "
 AMBIGUOUS = ("550 5.6.0 the From header is ambiguous; send with exactly one "
              "plain address there")
 
+NUL_OCTETS = (f"550 5.6.0 {JO_AWAY}: this message contains NUL octets, which "
+              "your outbound gateway's server may misread; send it without "
+              "them")
+
 world = None
 
 
@@ -130,12 +134,12 @@ class Accepted(Decision):
         self.assertEqual(self.way(), OUTSIDE)
         self.logged(f"way=org why=forbidden login=jo from={JO_AWAY}")
 
-    def test_row_14_with_every_gate_open_it_takes_the_gateway(self):
+    def test_row_15_with_every_gate_open_it_takes_the_gateway(self):
         self.assertEqual(self.way(), PARTNER)
         self.logged(f"way=gateway why=gateway login=jo from={JO_AWAY} "
                     "host=smtp.partner.example port=465 tls=implicit")
 
-    def test_row_14_the_address_is_compared_without_case(self):
+    def test_row_15_the_address_is_compared_without_case(self):
         self.assertEqual(self.way("Jo.Doe@PARTNER.example"), PARTNER)
 
     def test_one_log_line_for_one_submission(self):
@@ -220,6 +224,19 @@ class Refused(Decision):
         world.replace(JO, "outgatePassword", "in-clear")
         self.refused(f"550 5.7.8 {JO_AWAY}: outgatePassword: the stored "
                      "password cannot be used; enter it again")
+
+
+    def test_row_14_a_nul_octet_in_the_text(self):
+        self.assertEqual(self.octets(JO_AWAY), NUL_OCTETS)
+        self.logged(f"way=refuse why=nul-octets login=jo from={JO_AWAY}")
+        self.assertEqual(world.queue(), "")
+
+    def test_row_05_a_nul_octet_is_no_matter_on_the_org_route(self):
+        self.assertRegex(self.octets("jo@org.example"), "^250 OK id=")
+
+    def octets(self, sender):
+        return world.submit_raw("jo", [OUT], f"From: {sender}\r\nSubject: "
+                                f"{self.id()}\r\n\r\na\0b\r\n")
 
 
 class Unanswered(Decision):
@@ -348,6 +365,11 @@ class Explained(Decision):
         self.assertEqual((code, said["way"], said["reason"], said["text"]), (
             0, "refuse", "bad-gateway",
             f"550 5.7.1 {JO_AWAY}: outgateLogin: is missing"))
+
+    def test_a_nul_octet_behind_the_header(self):
+        code, said = self.explain(f"From: {JO_AWAY}\n\na\0b\n")
+        self.assertEqual((code, said["way"], said["reason"], said["text"]), (
+            0, "refuse", "nul-octets", NUL_OCTETS))
 
     def test_the_directory_is_down(self):
         world.slapd.halt()

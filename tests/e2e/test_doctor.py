@@ -283,7 +283,8 @@ class Whole(Doctor):
 # ---- every line of what outgate ships ----
 
 # Lines that carry no promise, or that only say what Exim does anyway.
-TASTE = {"debug_print", "multi_domain", "connect_timeout", "command_timeout"}
+TASTE = {"debug_print", "multi_domain", "connect_timeout", "command_timeout",
+         "data_timeout", "final_timeout"}
 # These say Exim's default, so that a site's habits do not matter.  Without the
 # line all is well; with another value it is not.
 DEFAULTS = {
@@ -495,7 +496,21 @@ class EximConfiguration(Doctor):
          "cannot read /etc/nowhere.pem"),
         ("a text for bounces that cannot be read",
          macro("OUTGATE_BOUNCE_TEXT", "/etc/nowhere.txt"),
-         "cannot read /etc/nowhere.txt"),
+         "bounce_message_file: .*cannot read /etc/nowhere.txt"),
+        ("a text for warnings that cannot be read",
+         macro("OUTGATE_WARNING_TEXT", "/etc/nowhere.txt"),
+         "warn_message_file: .*cannot read /etc/nowhere.txt"),
+        ("a text for bounces that does not mark them",
+         macro("OUTGATE_BOUNCE_TEXT", "/etc/hosts"),
+         "bounce_message_file: /etc/hosts lacks .*Outgate-Notice"),
+        ("a text for warnings that does not mark them",
+         macro("OUTGATE_WARNING_TEXT", "/etc/hosts"),
+         "warn_message_file: /etc/hosts lacks .*Outgate-Notice"),
+        ("warnings in Exim's own words",
+         include("warn_message_file = ${if match {$local_scan_data}"
+                 "{^og=1 way=gateway }\\\n  {OUTGATE_WARNING_TEXT}"
+                 "{OUTGATE_OTHERS_WARNING}}\n", ""),
+         "warn_message_file is not as outgate ships it: P10"),
         ("other settings in Exim's environment",
          exim_conf("keep_environment =",
                    "add_environment = A=b : OUTGATE_CONF=/etc/o.conf\n"

@@ -26,7 +26,7 @@ import sandbox
 import tap
 from falls import (DIRECTORY, JO_AWAY, NO_REPLY, OUT, build, configured,
                    instead, message)
-from world import ADDRESS, EXIM, PARTNER
+from world import ADDRESS, EXIM, OUTSIDE, PARTNER, wait_for_port
 
 # Points of a sweep; each is one message and one process that is killed.
 RECEPTION_POINTS = 60
@@ -95,6 +95,17 @@ class Module(falls.Row):
         world.run_queue()
         self.assertEqual(len(self.queued()), 2)
         self.nowhere()
+        # what docs/install-exim.md tells to do with it: it comes home
+        found = world.org.inside("exipick", "-i", "$sender_host_authenticated",
+                                 "!$local_scan_data").stdout.split()
+        self.assertEqual(sorted(found), sorted(self.queued()))
+        world.org.command("-Mg", *found)
+        falls.until(lambda: not self.queued())
+        self.assertEqual(self.queued(), [])
+        self.assertEqual(
+            [(copy["X-Arrived-At"], copy["X-Arrived-For"])
+             for copy in self.bounces()],
+            [("mail.org.example port 0", "jo@org.example")] * 2)
 
     def test_F02_without_local_scan_path_inbound_mail_flows(self):
         with configured(world, "local_scan_path = .*", ""):
@@ -323,6 +334,29 @@ def kill_at(point):
     return ["-e", f"inject={point[0]}:signal=KILL:when={point[1]}"]
 
 
+class OtherMail(falls.Row):
+    """Notices of what is no gateway's message are Exim's own."""
+
+    def test_other_mail_that_waits_is_told_of_without_a_panic(self):
+        world.servers[OUTSIDE].stop()
+        try:
+            name = self.accepted("kim", "kim@org.example")
+            falls.until_quiet(world)
+            world.org.command("-M", name, faketime="+25h")
+            warning, = world.warnings(self.id())
+        finally:
+            world.servers[OUTSIDE].start()
+            wait_for_port("outside", ADDRESS[OUTSIDE], 25)
+        self.assertNotIn("Outgate-Notice", warning)
+        self.assertIn("A message that you sent has not yet been delivered",
+                      warning.as_string())
+        self.assertIn("You need do nothing", warning.as_string())
+        world.org.command("-Mg", name)
+        bounce, = world.bounces(self.id())
+        self.assertNotIn("Outgate-Notice", bounce)
+        self.assertIn("This is a permanent error", bounce.as_string())
+
+
 class Reception(falls.Row):
     """System calls of the process that takes a message fail or kill it."""
 
@@ -420,7 +454,8 @@ class Delivery(falls.Row):
             self.deliver(name)
         else:
             self.assertEqual(first, 1, f"lost, {here}")
-        copies = self.copies()
+        # the partner may still be writing it down
+        copies = world.arrived(self.subject)
         self.assertEqual({(server, str(copy["X-Arrived-As"]))
                           for server, copy in copies},
                          {(PARTNER, "jo.doe")}, here)
@@ -482,6 +517,35 @@ class Delivery(falls.Row):
         return [pid for pid in falls.processes("-Mc", name)
                 if falls.sockets_of(pid) &
                 falls.sockets_to(ADDRESS[PARTNER], 465)]
+
+    def test_F15_a_killed_transport_freezes_the_message_until_it_is_thawed(
+            self):
+        name = self.accept("frozen")
+        self.kill_transport(name)
+        self.assertRegex(self.log_of(name), "terminated by signal 9.*\\n.*"
+                         f"{name} Frozen")
+        world.forget()
+        world.run_queue("-q")
+        self.assertEqual(self.copies(), [])
+        self.assertIn(name, self.queued())
+        self.assertEqual(
+            world.org.inside("exiqgrep", "-z", "-i").stdout.split(), [name])
+        world.org.command("-Mt", name)
+        world.run_queue("-q")
+        self.assertEqual(len(world.arrived(self.subject)), 1)
+
+    def kill_transport(self, name):
+        partner = world.servers[PARTNER].process
+        partner.send_signal(signal.SIGSTOP)
+        delivery = falls.start(world, EXIM, "-Mc", name)
+        try:
+            pids = falls.until(lambda: self.transports(name))
+            self.assertTrue(pids, "no transport process")
+            os.kill(pids[0], signal.SIGKILL)
+        finally:
+            partner.send_signal(signal.SIGCONT)
+        delivery.wait(60)
+        falls.until_quiet(world)
 
     def test_F15_the_transport_process_is_killed_at_any_system_call(self):
         name = self.accept("whole")

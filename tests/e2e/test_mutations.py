@@ -55,6 +55,8 @@ LINES = [
      "F50: both queued for one host and port; one login is refused"),
     ("main", "bounce_message_file", "isolation",
      "the bounce comes home and says what to mend"),
+    ("main", "warn_message_file", "hostile",
+     "T03: a 421 banner is not in the warning"),
     ("main", "delay_warning =", "isolation", "a delay is told after an hour"),
     ("main", "delay_warning_condition", "promises",
      "the sender of other mail is not told of hours"),
@@ -166,6 +168,10 @@ LINES = [
      "a server that does not answer is left alone, implicit"),
     ("transport", "outgate_implicit: command_timeout", "promises",
      "a server that stops talking is given up, implicit"),
+    ("transport", "outgate_implicit: data_timeout", "hostile",
+     "F41: the message is not read, implicit"),
+    ("transport", "outgate_implicit: final_timeout", "hostile",
+     "F41: no reply to the final dot, implicit"),
     ("transport", "outgate_implicit: event_action", "isolation",
      "F53 implicit tls to a starttls port"),
 
@@ -197,6 +203,10 @@ LINES = [
      "a server that does not answer is left alone, starttls"),
     ("transport", "outgate_starttls: command_timeout", "promises",
      "a server that stops talking is given up, starttls"),
+    ("transport", "outgate_starttls: data_timeout", "hostile",
+     "F41: the message is not read, starttls"),
+    ("transport", "outgate_starttls: final_timeout", "hostile",
+     "F41: no reply to the final dot, starttls"),
     ("transport", "outgate_starttls: event_action", "isolation",
      "F52: 454 to one user's AUTH; the other's mail goes in that run"),
 
@@ -224,6 +234,10 @@ LINES = [
     ("auth", "outgate_login: client_send", "hostile",
      "F47: quotes in a login, percent signs in a password, LOGIN"),
 ]
+
+# An hour is longer than the test waits.
+UP_TO_MAIL = "{${time_eval:OUTGATE_LOGIN_TIMEOUT}}", "{3600}"
+FROM_MAIL_ON = "{${time_eval:OUTGATE_MESSAGE_TIMEOUT}}", "{3600}"
 
 # Parts of lines.
 #
@@ -255,6 +269,14 @@ PARTS = [
      "hostile", "F44: the wrong name of a certificate, implicit"),
     ("transport", "outgate_starttls: tls_verify_cert_hostnames", "= *", "=",
      "hostile", "F44: the wrong name of a certificate, starttls"),
+    ("transport", "outgate_implicit: event_action", *UP_TO_MAIL, "hostile",
+     "F41: a server that says nothing once TLS is on"),
+    ("transport", "outgate_starttls: event_action", *UP_TO_MAIL, "hostile",
+     "F41: a server that stops within a TLS record after STARTTLS"),
+    ("transport", "outgate_implicit: authenticated_sender", *FROM_MAIL_ON,
+     "hostile", "F41: half a TLS record after the final dot, implicit"),
+    ("transport", "outgate_starttls: authenticated_sender", *FROM_MAIL_ON,
+     "hostile", "F41: half a TLS record after the final dot, starttls"),
 ]
 
 # Lines that stand behind others: with the others gone they are what is left.
@@ -504,6 +526,7 @@ class Complete(unittest.TestCase):
 
     def test_every_line_has_a_test_that_notices(self):
         """each line has a test, but for the harmless and the indispensable"""
+        self.assertTrue(exim_starts([]))
         left = [(file, name) for file, text in TEXTS.items()
                 for name in text.names
                 if (file, name) not in self.named | self.harmless and
@@ -540,7 +563,8 @@ def exim_starts(edits):
         (place / "outgate.include").write_text(include)
         (place / "exim4.conf").write_text(fixture.fill(
             fixture.ORG_CONFIG, authenticators="", condition="yes",
-            macros="", routers="", main="", folder=folder).replace(
+            macros="", routers="", main="", relay="",
+            folder=folder).replace(
                 "/etc/exim4/outgate.include", f"{folder}/outgate.include"))
         done = subprocess.run(
             # a refusal is logged; not in this machine's log

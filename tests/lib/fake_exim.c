@@ -18,6 +18,7 @@
 
 header_line *header_list;
 BOOL host_checking;
+int body_zerocount;
 unsigned char *sender_address;
 uschar *sender_host_authenticated;
 BOOL smtp_batched_input;
@@ -140,6 +141,7 @@ fake_exim_scan(const struct fake_message *message)
 	smtp_input = TRUE;
 	smtp_batched_input = message->batched;
 	host_checking = message->checking;
+	body_zerocount = message->nuls;
 	set_headers(message->header);
 	answer.code = scan(-1, &text);
 	answer.text = text != NULL ? (const char *)text : "";

@@ -16,6 +16,7 @@ struct fake_message {
 	const char *sender; /* envelope sender */
 	bool batched;	    /* -bS */
 	bool checking;	    /* -bh */
+	int nuls;	    /* how many NUL octets it has */
 	/*
 	 * header lines without their newline; NULL ends the list; one that
 	 * begins with '*' has been deleted

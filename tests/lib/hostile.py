@@ -341,14 +341,15 @@ def reset(connection):
     connection.reset()
 
 
-def drip(octets, pause_s=1.0):
-    """One octet at a time, without end."""
+def drip(octets, pause_s=1.0, whole=False):
+    """One octet, or all of them, at a time, without end."""
     def action(connection):
         end = time.monotonic() + FOR_EVER_S
-        for octet in itertools.cycle(octets):
+        for part in itertools.cycle(
+                [octets] if whole else [bytes([octet]) for octet in octets]):
             if time.monotonic() > end:
                 raise Gone(NOBODY)
-            connection.send(bytes([octet]))
+            connection.send(part)
             time.sleep(pause_s)
     return action
 
@@ -367,6 +368,29 @@ def half_record(connection):
     with socket.socket(fileno=os.dup(connection.sock.fileno())) as raw:
         raw.sendall(b"\x17\x03\x03\x00\x50")
     hang(connection)
+
+
+def half_record_in_tls(connection):
+    """The same, but TLS must have begun by STARTTLS."""
+    if connection.tls:
+        half_record(connection)
+    connection.send(b"250-hello\r\n250 STARTTLS\r\n")
+
+
+def stand_still(connection):
+    """Read nothing more."""
+    time.sleep(FOR_EVER_S)
+    raise Gone("nobody waits so long")
+
+
+def sip(connection):
+    """Read so slowly that it never ends."""
+    end = time.monotonic() + FOR_EVER_S
+    while time.monotonic() < end:
+        if not connection.sock.recv(1):
+            raise Gone("end of file")
+        time.sleep(0.1)
+    raise Gone("nobody waits so long")
 
 
 def after(pause_s, octets):
@@ -446,6 +470,7 @@ BEHAVIOURS = {
     "silent": {"connect": hang},
     "silent_after_tls": {"greeting": hang},
     "half_a_record": {"greeting": half_record},
+    "half_a_record_to_ehlo": {"ehlo": half_record_in_tls},
     "reset_at_once": {"connect": reset},
     "close_at_once": {"connect": close},
     "drip_1_byte_per_s": {"greeting": drip(b"220-a\r\n")},
@@ -505,6 +530,7 @@ BEHAVIOURS = {
     "auth_silent": {"auth": hang},
     # the mechanism, before any login
     "auth_command_504": {"prompt": then_close(b"504 5.5.4 not that\r\n")},
+    "auth_half_a_record": {"auth": half_record},
     "auth_close": {"auth": close},
     "auth_reset": {"auth": reset},
     "auth_garbage": {"auth": bytes(range(256)) + b"\r\n"},
@@ -519,6 +545,8 @@ BEHAVIOURS = {
     "rset_silent": {"rset": hang},
     "rset_then_close": {"rset": last_words(b"250 2.0.0 forgotten\r\n")},
     "quit_silent": {"quit": hang},
+    "mail_half_a_record": {"mail": half_record},
+    "mail_drip": {"mail": drip(b"250-2.1.0 yes\r\n", whole=True)},
     "mail_close": {"mail": close},
     "mail_two_replies": {"mail": b"250 2.1.0 sender\r\n250 2.1.5 who\r\n"},
     "redirect_551": {"rcpt": b"551 5.1.6 try <eve@elsewhere.example>\r\n"},
@@ -540,6 +568,9 @@ BEHAVIOURS = {
     "data_two_replies": {"data": b"354 go\r\n250 2.0.0 taken\r\n"},
     "data_451": {"data": b"451 4.3.0 later\r\n"},
     "data_silent": {"data": hang},
+    "data_half_a_record": {"data": half_record},
+    "body_unread": {"body": stand_still},
+    "body_sipped": {"body": sip},
     "reset_mid_data": {"body": close_mid_data},
     # taken, but the reply is lost on its way
     "lost_250": {"end": reset},
@@ -547,6 +578,8 @@ BEHAVIOURS = {
     "end_451": {"end": b"451 4.3.0 later\r\n"},
     "slow_data_ack": {"end": after(1.5, b"250 2.0.0 at last\r\n")},
     "never_data_ack": {"end": hang},
+    "end_half_a_record": {"end": half_record},
+    "end_drip": {"end": drip(b"250-2.0.0 yes\r\n", whole=True)},
     "careless": {"careless": True},
 }
 

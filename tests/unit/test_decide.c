@@ -40,6 +40,7 @@ struct row {
 	enum rec proof;
 	enum org org;
 	enum rec refused;
+	bool nul;
 	/* then */
 	enum og_need need;
 	enum og_action action;
@@ -143,6 +144,7 @@ decide(const struct row *row, struct og_decision *decision)
 
 	facts.submission = row->mode != UNAUTHENTICATED;
 	facts.null_sender = row->mode == NULL_SENDER;
+	facts.has_nul = row->nul;
 	strcpy(facts.login, "jo");
 	fill_from(&facts, row->from);
 
@@ -242,7 +244,14 @@ static const struct row rows[] = {
 	{ "a usable password asks whether it has been refused", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, ASK(REFUSED) },
 	{ "a password that the server has refused is refused here", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, .refused = YES,
 		REFUSE(NO_PASSWORD, "5.7.8 " JO ": outgatePassword: your outbound gateway's server refused this login and password; enter the right ones") },
-	/* row 14 */
+	/* row 14: can its octets mean one thing only? */
+	{ "a NUL octet is refused on the gateway's way", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, .refused = NO, .nul = true,
+		REFUSE(NUL_OCTETS, "5.6.0 " JO ": this message contains NUL octets, which your outbound gateway's server may misread; send it without them") },
+	{ "a NUL octet is judged last of all", PLAIN, EXTERNAL, YES, NO, YES, NO_PASSWORD, P_TRUE, .nul = true,
+		REFUSE(NO_PASSWORD, "5.7.8 " JO ": outgatePassword: your outbound gateway has no password") },
+	{ "a NUL octet in an internal message is the org route's affair", PLAIN, INTERNAL, .nul = true, ORG(INTERNAL_FROM) },
+	{ "a NUL octet in a forbidden user's message is the org route's affair", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_FALSE, .nul = true, ORG(FORBIDDEN) },
+	/* row 15 */
 	{ "with every gate open the message takes the gateway", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, .refused = NO, .action = OG_GATEWAY, .reason = OG_WHY_GATEWAY, .reply = "" },
 	{ "with every gate open and a proof the message takes the gateway", PLAIN, EXTERNAL, YES, NO, YES, GOOD, P_TRUE, YES, PROOF, .refused = NO, .action = OG_GATEWAY, .reason = OG_WHY_GATEWAY, .reply = "" },
 	{ "STARTTLS is as good as implicit TLS", PLAIN, EXTERNAL, YES, NO, YES, STARTTLS, P_TRUE, .refused = NO, .action = OG_GATEWAY, .reason = OG_WHY_GATEWAY, .reply = "" },
@@ -414,6 +423,11 @@ the_invariants_hold_over_every_combination(void **state)
 		    (d.action == OG_ORG || d.action == OG_GATEWAY))
 			check_verdict_round_trip(&d);
 		gateways += d.action == OG_GATEWAY;
+		row.nul = d.need == OG_NEED_NOTHING && d.action == OG_GATEWAY;
+		if (!row.nul)
+			continue;
+		decide(&row, &d);
+		assert_int_equal(d.reason, OG_WHY_NUL_OCTETS);
 	}
 	assert_int_equal(i, 3 * 6 * 4 * 4 * 4 * 12 * 6 * 4 * 3 * 4);
 	assert_true(gateways > 0);

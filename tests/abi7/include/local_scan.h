@@ -51,6 +51,7 @@ typedef struct header_line {
 } header_line;
 
 extern header_line *header_list;
+extern int body_zerocount;
 extern BOOL host_checking;
 extern const uschar *sender_address;
 extern uschar *sender_host_authenticated;
