@@ -36,7 +36,7 @@ UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit
 
 .PHONY: all
 all: $(BUILD)/outgate.so $(BUILD)/outgate $(BUILD)/outgate.include \
-	$(BUILD)/bounce.txt
+	$(BUILD)/bounce.txt $(BUILD)/outgate-agent.service
 
 # ---- what is built ----
 
@@ -71,6 +71,10 @@ $(BUILD)/bounce.txt: exim-config/bounce.txt
 	sed -e 's|OUTGATE_MODULE|$(PREFIX)/lib/exim4/local_scan/outgate.so|' \
 	    -e 's|OUTGATE_PATIENCE|172800|' $< >$@
 
+$(BUILD)/outgate-agent.service: local_scan/cli/outgate-agent.service
+	@mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(PREFIX)|' $< >$@
+
 $(BUILD)/libtests.a: $(TEST_OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $^
@@ -87,12 +91,14 @@ unit: $(UNIT_TESTS) $(BUILD)/outgate.so
 SHARE := $(DESTDIR)$(PREFIX)/share/outgate
 MODULE_DIR := $(DESTDIR)$(PREFIX)/lib/exim4/local_scan
 MAN := $(DESTDIR)$(PREFIX)/share/man
+UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 .PHONY: install uninstall
 install: all
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/outgate
 	install -D -m 0644 -t $(MODULE_DIR) $(BUILD)/outgate.so
 	install -D -m 0644 -t $(SHARE) outgate.conf.example
+	install -D -m 0644 -t $(UNITS) $(BUILD)/outgate-agent.service
 	install -D -m 0644 -t $(SHARE)/exim-config $(BUILD)/outgate.include \
 	    $(BUILD)/bounce.txt
 	cd exim-config && find conf.d -type f \
@@ -103,6 +109,7 @@ install: all
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so \
+	    $(UNITS)/outgate-agent.service \
 	    $(MAN)/man1/outgate.1 $(MAN)/man5/outgate.conf.5
 	rm -rf $(SHARE)
 	-rmdir --ignore-fail-on-non-empty $(MODULE_DIR)

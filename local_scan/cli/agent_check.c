@@ -247,6 +247,10 @@ say_result(const struct check *check, const struct og_note *note,
 			og_agent_say(finding, OG_AGENT_READY, "ready");
 			return;
 		}
+		if (words[i].result == OG_PROBE_REFUSED) {
+			say_refused(check, 0, finding);
+			return;
+		}
 		og_probe_sentence(
 		    words[i].result, gateway, sentence, sizeof sentence);
 		og_agent_say(finding, OG_AGENT_WRONG, "%.230s (tried on %s)",

@@ -21,14 +21,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import sandbox
 import tap
-from agent import KEY, STATE, USER, AgentWorld, proof_in
+from agent import (JO_AWAY, JO_BIND, KEY, STATE, TEAM, USER, AgentWorld, Case,
+                   proof_in, today)
 from slapd import check
 from world import (BUILD, JO, MIA_GATEWAY, OUTSIDE, PARTNER,
                    PARTNER_PASSWORDS, SAM, STAFF, wait)
 
-JO_AWAY = "jo.doe@partner.example"
-TEAM = "team@partner.example"
-JO_BIND = JO, "jo-secret"
 MIA = MIA_GATEWAY.partition(",")[2]
 
 world = None
@@ -36,63 +34,12 @@ world = None
 
 def setUpModule():
     global world
-    world = AgentWorld()
+    world = Case.world = AgentWorld()
     world.__enter__()
 
 
 def tearDownModule():
     world.__exit__()
-
-
-def today(days=0):
-    return time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400 * days))
-
-
-class Case(unittest.TestCase):
-    """Each test begins with Jo's gateway as the example has it, and no other
-    gateway of anybody's."""
-
-    saved = None
-
-    def setUp(self):
-        world.forget()
-        world.drop_mails()
-        world.outgate_conf()
-        if Case.saved is None:
-            Case.saved = {dn: world.gateway(dn)
-                          for dn in (JO, MIA_GATEWAY, SAM)}
-        for dn in JO, MIA_GATEWAY, SAM:
-            self.reset(dn)
-        self.replace("outgateAllowed", dn=STAFF, values=["TRUE"])
-        self.replace("outgateAllowedHost", dn=STAFF)
-        for dn in MIA_GATEWAY, SAM:
-            self.replace("outgateEnabled", "FALSE", dn=dn)
-
-    def reset(self, dn):
-        """The gateway as it was at first."""
-        for name in ("Address", "Host", "Port", "TLS", "Login", "Password",
-                     "Proof", "Enabled", "Status"):
-            values = Case.saved[dn].get(f"outgate{name}".lower(), [])
-            self.replace(f"outgate{name}", *values, dn=dn)
-
-    def replace(self, attribute, *texts, dn=JO, values=()):
-        world.replace(dn, attribute, *texts, *values)
-
-    def has(self, pattern, dn=JO):
-        self.assertRegex(world.status(dn) or "(no status)", pattern)
-
-    def is_waiting(self, dn=JO, address=JO_AWAY, day=None):
-        self.assertEqual(
-            world.status(dn), "waiting for your proof: see the mail sent to "
-            f"{address} on {day or today()}")
-
-    def pasted(self, text, dn=JO, bind=JO_BIND):
-        """The user stores a proof with whatever octets."""
-        import base64
-        value = base64.b64encode(text.encode()).decode()
-        check(world.slapd.modify(
-            f"dn: {dn}\nchangetype: modify\nreplace: outgateProof\n"
-            f"outgateProof:: {value}\n", bind), "paste")
 
 
 class Proof(Case):
