@@ -51,11 +51,12 @@ enum og_agent_rank {
 	OG_AGENT_READY = 0,
 	OG_AGENT_RENEW, /* ready, and something is to be done */
 	OG_AGENT_WRONG,
+	OG_AGENT_PENDING, /* somebody is finding out just now */
 	OG_AGENT_UNKNOWN, /* nobody can say at the moment */
 };
 struct og_agent_finding {
 	enum og_agent_rank rank;
-	char text[OG_STATUS_SIZE]; /* for its user; "" when UNKNOWN */
+	char text[OG_STATUS_SIZE]; /* for its user; "" from PENDING on */
 	int64_t due_s;		   /* look again then; 0: when due anyway */
 };
 

@@ -28,6 +28,8 @@
 #define PROBE_AGAIN_MIN_S 3600
 #define PROBE_AGAIN_MAX_S (24 * 3600)
 #define PROBE_TIMEOUT_MS 20000
+/* After that nobody is probing any more. */
+#define PROBE_OVER_S 60
 
 /* One address of the gateway in hand. */
 struct check {
@@ -360,6 +362,12 @@ probe(const struct check *check, const struct og_secret *secret,
 		if (og_diary_write(check->diary, &topic, &note, &err) != OG_OK)
 			og_cli_complain("%s", err.text);
 	}
+	if (strcmp(note.word, WORD_TRIED) == 0 &&
+	    check->now_s < note.last_s + PROBE_OVER_S) {
+		finding->rank = OG_AGENT_PENDING;
+		finding->due_s = note.last_s + PROBE_OVER_S;
+		return;
+	}
 	say_result(check, &note, finding);
 }
 
@@ -552,7 +560,7 @@ examine(const struct og_agent *agent, struct og_agent_job *job,
 			status = og_fail(err, OG_ESYSTEM,
 			    "its state cannot be found out at the moment");
 	}
-	if (status == OG_OK)
+	if (status == OG_OK && finding.rank != OG_AGENT_PENDING)
 		status = tell(roster, job, &entry->status, finding.text, err);
 	if (status == OG_OK)
 		status = note_seen(diary, job, &finding, err);

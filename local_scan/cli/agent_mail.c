@@ -21,7 +21,7 @@
 
 /* RFC 5322, 2.1.1 allows 998; what is replaced makes lines longer. */
 #define LINE_MAX_OCTETS 500
-#define TIMEOUT_MS 20000L
+#define TIMEOUT_MS 30000L
 
 const char og_agent_mail_text[] =
     "Subject: Is @address@ yours?\n"
@@ -237,7 +237,8 @@ read_upload(char *to, size_t size, size_t n, void *context)
 static bool
 is_here(const char *server)
 {
-	return strncmp(server, "127.", 4) == 0 ||
+	return (strncmp(server, "127.", 4) == 0 &&
+		   server[strspn(server, "0123456789.")] == ':') ||
 	    strncmp(server, "[::1]:", 6) == 0 ||
 	    strncmp(server, "localhost:", 10) == 0;
 }

@@ -6,7 +6,9 @@ Real slapd with its access rules, real Exims; the agent as installed, as a user
 of its own, run as cron would.
 """
 
+import base64
 import email.utils
+import json
 import os
 import pathlib
 import pwd
@@ -479,6 +481,59 @@ class Sentences(Case):
         self.replace("outgateAllowed", "TRUE", dn=STAFF)
         world.once()
         self.is_waiting()
+
+
+class Input(Case):
+    """Whatever a server lets somebody store gets a sentence."""
+
+    FIELDS = {"address": "Address", "host": "Host", "tls": "TLS",
+              "login": "Login"}
+
+    def vectors(self):
+        """(attribute, octets, what is expected) of the files of values."""
+        folder = pathlib.Path(__file__).resolve().parents[1] / "data"
+        for row in json.loads((folder / "ldap.json").read_text()):
+            if row["attr"] in self.FIELDS:
+                yield (self.FIELDS[row["attr"]], bytes.fromhex(
+                    row["value_hex"]) if row.get("value_hex") else
+                    (row["value"] or "").encode(), row["expect"])
+        for row in json.loads((folder / "host.json").read_text()):
+            yield "Host", (row["host"] or "").encode(), row["expect"]
+
+    def test_every_value_of_the_vectors_gets_a_sentence(self):
+        world.outgate_conf("proof none\norg_domain org.test\n")
+        stored = {}
+        try:
+            for number, (name, octets, expect) in enumerate(self.vectors()):
+                dn = f"cn=v{number},{MIA}"
+                if self.add(dn, name, octets):
+                    stored[dn] = name, octets, expect
+            self.assertGreater(len(stored), 50)
+            said = world.once()
+            for dn, (name, octets, expect) in stored.items():
+                self.assertRegex(world.status(dn) or "", r"\A[ -~]{5,256}\Z",
+                                 octets)
+                if expect == "refuse" and name != "Login":
+                    self.assertRegex(world.status(dn), f"^outgate{name}",
+                                     octets)
+            # nor does any of it forge a line of the log
+            self.assertTrue(all(line.startswith("outgate: ")
+                                for line in said.splitlines()), said)
+        finally:
+            for dn in stored:
+                world.modify(f"dn: {dn}\nchangetype: delete\n")
+
+    def add(self, dn, name, octets):
+        cn = dn[3:dn.index(",")]
+        values = {"Address": f"{cn}@partner.example".encode(),
+                  "Host": PARTNER.encode(), "Login": b"mia.moe"}
+        values[name] = octets
+        lines = [f"dn: {dn}", "changetype: add", "objectClass: outgateEntry",
+                 f"cn: {cn}"]
+        lines += [f"outgate{name}:: {base64.b64encode(value).decode()}"
+                  for name, value in values.items()]
+        return world.slapd.modify("\n".join(lines) + "\n",
+                                  world.slapd.root).code == 0
 
 
 class Passwords(Case):

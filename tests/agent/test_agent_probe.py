@@ -152,9 +152,15 @@ class Once(Probe):
         wait(lambda: sum(s.tries for s in hostile.sessions()), bool)
         agent.kill()
         agent.wait()
+        # for all it knows another agent is still at it
         world.once()
+        self.assertIsNone(world.status(JO))
+        world.once(faketime="+2m")
         self.assertEqual(self.tries(), 1)
         self.has(f"^{HOST} did not answer on {today()}$")
+        hostile.play("honest")
+        world.once(faketime="+70m")
+        self.assertEqual(world.status(JO), "ready")
 
     def test_nothing_of_the_password_or_the_server_is_told(self):
         for behaviour in "auth_535_echo", "auth_454_echo", "554_banner":
