@@ -250,14 +250,25 @@ class Failures(Probe):
 
     def test_who_waits_at_a_silent_server_holds_up_nobody(self):
         hostile.play("auth_silent")
-        self.reset(MIA_GATEWAY)
-        with world.agent():
-            self.assertEqual(world.wait_status(MIA_GATEWAY, "ready"), "ready")
-            # and it was so while Jo's was still being tried
-            self.assertIsNone(world.status(JO))
-            self.replace("outgatePassword", dn=MIA_GATEWAY)
-            self.assertRegex(world.wait_status(MIA_GATEWAY, "password"),
-                             "has no password")
+        more = [f"cn=silent{n},{JO}" for n in range(10)]
+        for n, dn in enumerate(more):
+            world.modify(
+                f"dn: {dn}\nchangetype: add\nobjectClass: outgateEntry\n"
+                f"cn: silent{n}\noutgateAddress: s{n}@partner.example\n"
+                f"outgateHost: {HOST}\noutgateLogin: {LOGIN}\n")
+            world.seal(dn, PASSWORD)
+        try:
+            with world.agent():
+                wait(lambda: sum(s.tries for s in hostile.sessions()), bool)
+                self.reset(MIA_GATEWAY)
+                self.assertEqual(world.wait_status(MIA_GATEWAY, "ready"),
+                                 "ready")
+                # and it was so while the first of Jo's was being tried
+                self.assertEqual(len(hostile.sessions()), 1)
+                self.assertIsNone(world.status(JO))
+        finally:
+            for dn in more:
+                world.modify(f"dn: {dn}\nchangetype: delete\n")
 
 
 if __name__ == "__main__":
