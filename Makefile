@@ -137,7 +137,7 @@ demo: packages
 
 # What needs no server and no sweep over a seal's every octet: seconds.
 CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/test_, \
-	directory module allocation proof seal),$(UNIT_TESTS))
+	directory module allocation proof seal diary),$(UNIT_TESTS))
 SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
 	tests/cli/test_*.py tests/agent/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
 	tests/static/test_*.py tests/abi7/test_*.py tests/docs/test_*.py)

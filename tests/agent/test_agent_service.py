@@ -75,27 +75,11 @@ class Polling(Case):
             if world.slapd.process is None:
                 world.slapd.start()
 
-    def test_a_terminated_agent_ends_well_and_leaves_no_process(self):
-        agent = world.start_agent()
-        world.wait_status(JO, "waiting")
-        family = children(agent.pid)
-        agent.terminate()
-        self.assertEqual(agent.wait(WAIT_S), 0)
-        self.assertEqual([pid for pid in family if is_alive(pid)], [])
-
-    def test_a_killed_agent_leaves_no_process_either(self):
-        agent = world.start_agent()
-        world.wait_status(JO, "waiting")
-        family = children(agent.pid)
-        agent.kill()
-        agent.wait(WAIT_S)
-        self.assertEqual(wait(
-            lambda: [pid for pid in family if is_alive(pid)],
-            lambda left: not left), [])
-
     def test_all_its_processes_are_the_agents_and_dump_no_core(self):
         uid = pwd.getpwnam(USER).pw_uid
-        with world.agent() as agent:
+        # as systemd starts it; root's setuid() alone would have an effect
+        with world.agent(start=["setpriv", "--reuid", USER, "--regid", USER,
+                                "--init-groups", "--"]) as agent:
             world.wait_status(JO, "waiting")
             for pid in children(agent.pid):
                 folder = pathlib.Path(f"/proc/{pid}")
@@ -198,6 +182,28 @@ class Watching(Case):
             self.assertTrue(self.is_quiet())
         world.settle()
         self.assertEqual(len(world.mails_now()), 2)
+
+    def test_a_terminated_agent_ends_well_and_leaves_no_process(self):
+        agent = world.start_agent()
+        world.wait_status(JO, "waiting")
+        family = wait(lambda: children(agent.pid),
+                      lambda pids: len(pids) > 1)
+        agent.terminate()
+        self.assertEqual(agent.wait(WAIT_S), 0)
+        self.assertGreater(len(family), 1)
+        self.assertEqual([pid for pid in family if is_alive(pid)], [])
+
+    def test_a_killed_agent_leaves_no_process_either(self):
+        agent = world.start_agent()
+        world.wait_status(JO, "waiting")
+        family = wait(lambda: children(agent.pid),
+                      lambda pids: len(pids) > 1)
+        agent.kill()
+        agent.wait(WAIT_S)
+        self.assertGreater(len(family), 1)
+        self.assertEqual(wait(
+            lambda: [pid for pid in family if is_alive(pid)],
+            lambda left: not left), [])
 
     def test_a_silent_directory_does_not_keep_it_from_ending(self):
         agent = world.start_agent()

@@ -95,10 +95,10 @@ class AgentWorld(World):
         return ["unshare", "--mount", "sh", "-e", "-c",
                 f'{mounts}; exec {shift}"$@"', "sh", *map(str, words)]
 
-    def once(self, *words, faketime=None, code=0):
+    def once(self, faketime=None, code=0):
         """One run of --once; what it said."""
         done = subprocess.run(
-            self.command("/usr/bin/outgate", *words, "agent", "--once",
+            self.command("/usr/bin/outgate", "agent", "--once",
                          faketime=faketime),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=300)
@@ -106,20 +106,23 @@ class AgentWorld(World):
             raise AssertionError(f"{done.returncode}: {done.stdout}")
         return done.stdout
 
-    def start_agent(self, *words):
-        """The service; the caller ends it."""
+    def start_agent(self, start=()):
+        """The service; the caller ends it.
+
+        start   the words of a program that starts it
+        """
         log = self.folder / "agent.log"
         with open(log, "wb") as to:
             process = subprocess.Popen(
-                self.command("/usr/bin/outgate", *words, "agent"),
+                self.command(*start, "/usr/bin/outgate", "agent"),
                 stdin=subprocess.DEVNULL, stdout=to, stderr=to,
                 preexec_fn=die_with_parent)
         process.log = log
         return process
 
     @contextlib.contextmanager
-    def agent(self, *words):
-        process = self.start_agent(*words)
+    def agent(self, **options):
+        process = self.start_agent(**options)
         try:
             yield process
         finally:
