@@ -35,14 +35,14 @@ struct og_agent {
 	char sender[OG_ADDRESS_SIZE];
 	char diary_dir[OG_AGENT_DIR_SIZE];
 	char memory_dir[OG_AGENT_DIR_SIZE]; /* as state_dir, our own */
-	const char *text; /* of the mail; see agent_mail.h */
+	const char *text;		    /* of the mail; see agent_mail.h */
 	bool once;
 };
 
 /* A gateway that is due. */
 struct og_agent_job {
 	char dn[OG_DN_SIZE];
-	char user[OG_DN_SIZE]; /* of its user's entry */
+	char user[OG_DN_SIZE];	       /* of its user's entry */
 	char stamp[OG_NOTE_WORD_SIZE]; /* what it looked like */
 };
 

@@ -100,14 +100,14 @@ repeat_reply(const struct check *check, struct og_agent_finding *finding)
 				 strncmp(colon, ": has ", 6) != 0))
 		return;
 	before = (size_t)(colon - text);
-	og_agent_say(finding, OG_AGENT_WRONG, "%.*s%s", (int)before, text,
-	    colon + 1);
+	og_agent_say(
+	    finding, OG_AGENT_WRONG, "%.*s%s", (int)before, text, colon + 1);
 }
 
 /* The login and this password were refused so long ago. */
 static void
-say_refused(const struct check *check, int64_t age_s,
-    struct og_agent_finding *finding)
+say_refused(
+    const struct check *check, int64_t age_s, struct og_agent_finding *finding)
 {
 	char day[OG_DAY_SIZE];
 
@@ -131,7 +131,7 @@ examine_password(const struct check *check, struct og_agent_finding *finding)
 			check->agent->config.state_dir, &use, NULL),
 		    finding);
 	else if (entry->password_present &&
-	    strncmp(entry->password, prefix, strlen(prefix)) != 0)
+		 strncmp(entry->password, prefix, strlen(prefix)) != 0)
 		wrong(finding,
 		    "the password is not sealed: remove it, and enter it "
 		    "again with \"outgate seal\" or as your administrator "
@@ -180,8 +180,8 @@ open_seal(const struct check *check, struct og_secret *secret,
 		return false;
 	case OG_EINPUT:
 	case OG_ELIMIT:
-		wrong(finding,
-		    "retype the password: the stored one is damaged");
+		wrong(
+		    finding, "retype the password: the stored one is damaged");
 		return false;
 	case OG_ESYSTEM:
 		break;
@@ -198,12 +198,12 @@ static bool
 is_refused(const struct check *check, const struct og_use *use,
     const struct og_secret *secret, struct og_agent_finding *finding)
 {
-	int64_t age_s = og_memory_refused_s(
-	    check->agent->config.state_dir, use, secret);
+	int64_t age_s =
+	    og_memory_refused_s(check->agent->config.state_dir, use, secret);
 
 	if (age_s < 0)
-		age_s = og_memory_refused_s(
-		    check->agent->memory_dir, use, secret);
+		age_s =
+		    og_memory_refused_s(check->agent->memory_dir, use, secret);
 	if (age_s < 0)
 		return false;
 	say_refused(check, age_s, finding);
@@ -283,8 +283,8 @@ run_probe(const struct check *check, const struct og_use *use,
 		og_cli_complain("%s at %s: %s", check->address,
 		    check->decision.gateway.host, why.text);
 	if (result == OG_PROBE_REFUSED &&
-	    og_memory_refuse(
-		check->agent->memory_dir, use, secret, &why) != OG_OK)
+	    og_memory_refuse(check->agent->memory_dir, use, secret, &why) !=
+		OG_OK)
 		og_cli_complain("%s", why.text);
 	return result;
 }
@@ -301,8 +301,8 @@ take_turn(const struct check *check, const struct og_topic *topic,
 	struct og_error err;
 	int64_t wait_s;
 
-	if (known && (strcmp(note->word, "ready") == 0 ||
-			 check->now_s < note->due_s))
+	if (known &&
+	    (strcmp(note->word, "ready") == 0 || check->now_s < note->due_s))
 		return false;
 	if (!known)
 		note->first_s = check->now_s;
@@ -348,7 +348,7 @@ probe(const struct check *check, const struct og_secret *secret,
 		return;
 	}
 	turn = !is_refused(check, &use, secret, finding) &&
-	    take_turn(check, &topic, &note);
+	       take_turn(check, &topic, &note);
 	og_diary_unlock(check->diary);
 	if (finding->rank == OG_AGENT_WRONG)
 		return;
@@ -445,8 +445,8 @@ check_address(struct check *check, struct og_agent_finding *finding)
 
 	*finding = (struct og_agent_finding){ .rank = OG_AGENT_UNKNOWN };
 	*check->records = (struct og_records){ 0 };
-	if (!og_text_copy(facts.login, sizeof facts.login,
-		check->entry->login, strlen(check->entry->login)) ||
+	if (!og_text_copy(facts.login, sizeof facts.login, check->entry->login,
+		strlen(check->entry->login)) ||
 	    !og_text_copy(facts.from.address, sizeof facts.from.address,
 		check->address, strlen(check->address)))
 		return;
@@ -484,7 +484,9 @@ static void
 check_all(const struct og_agent *agent, struct og_diary *diary,
     const struct og_roster_entry *entry, struct og_agent_finding *worst)
 {
-	struct check check = { .agent = agent, .diary = diary, .entry = entry,
+	struct check check = { .agent = agent,
+		.diary = diary,
+		.entry = entry,
 		.now_s = (int64_t)time(NULL) };
 	struct og_agent_finding finding;
 	size_t i;
@@ -502,8 +504,7 @@ check_all(const struct og_agent *agent, struct og_diary *diary,
 
 		check.address = entry->address[i];
 		check_address(&check, &finding);
-		if (due_s == 0 ||
-		    (finding.due_s != 0 && finding.due_s < due_s))
+		if (due_s == 0 || (finding.due_s != 0 && finding.due_s < due_s))
 			due_s = finding.due_s;
 		if (i == 0 || finding.rank > worst->rank)
 			*worst = finding;
