@@ -45,7 +45,8 @@ UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit
 
 .PHONY: all
 all: $(BUILD)/outgate.so $(BUILD)/outgate $(BUILD)/outgate.include \
-	$(BUILD)/bounce.txt $(BUILD)/warn.txt $(BUILD)/others-warn.txt $(PLUGIN)
+	$(BUILD)/bounce.txt $(BUILD)/warn.txt $(BUILD)/others-warn.txt \
+	$(BUILD)/outgate-agent.service $(PLUGIN)
 
 # ---- what is built ----
 
@@ -99,6 +100,10 @@ $(BUILD)/%.txt: exim-config/%.txt
 	sed -e 's|OUTGATE_MODULE|$(PREFIX)/lib/exim4/local_scan/outgate.so|' \
 	    -e 's|OUTGATE_PATIENCE|172800|' $< >$@
 
+$(BUILD)/outgate-agent.service: local_scan/cli/outgate-agent.service
+	@mkdir -p $(@D)
+	sed -e 's|@PREFIX@|$(PREFIX)|' $< >$@
+
 $(BUILD)/libtests.a: $(TEST_OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $^
@@ -117,6 +122,7 @@ MODULE_DIR := $(DESTDIR)$(PREFIX)/lib/exim4/local_scan
 PLUGIN_DIR := $(DESTDIR)$(PREFIX)/lib/ldap
 DIRSRV_DIR := $(DESTDIR)$(PREFIX)/lib/$(shell $(CC) -print-multiarch)/dirsrv/plugins
 MAN := $(DESTDIR)$(PREFIX)/share/man
+UNITS := $(DESTDIR)$(PREFIX)/lib/systemd/system
 
 .PHONY: install install-dirsrv uninstall
 install: all
@@ -124,6 +130,7 @@ install: all
 	install -D -m 0644 -t $(MODULE_DIR) $(BUILD)/outgate.so
 	$(if $(PLUGIN),install -D -m 0644 -t $(PLUGIN_DIR) $(PLUGIN))
 	install -D -m 0644 -t $(SHARE) outgate.conf.example
+	install -D -m 0644 -t $(UNITS) $(BUILD)/outgate-agent.service
 	install -D -m 0644 -t $(SHARE)/exim-config $(BUILD)/outgate.include \
 	    $(BUILD)/bounce.txt $(BUILD)/warn.txt $(BUILD)/others-warn.txt
 	cd exim-config && find conf.d -type f \
@@ -141,6 +148,7 @@ install-dirsrv: dirsrv
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so \
 	    $(PLUGIN_DIR)/outgate-seal.so $(DIRSRV_DIR)/outgate-seal.so \
+	    $(UNITS)/outgate-agent.service \
 	    $(MAN)/man1/outgate.1 $(MAN)/man5/outgate.conf.5 \
 	    $(MAN)/man5/outgate-schema.5
 	rm -rf $(SHARE)
@@ -172,7 +180,7 @@ demo: packages
 
 # What needs no server and no sweep over a seal's every octet: seconds.
 CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/test_, \
-	directory module allocation proof seal),$(UNIT_TESTS))
+	directory module allocation proof seal diary),$(UNIT_TESTS))
 SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
 	tests/slapi/test_*.py tests/cli/test_*.py tests/agent/test_*.py \
 	tests/e2e/test_*.py tests/demo/test_*.py \

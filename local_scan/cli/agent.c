@@ -72,8 +72,8 @@ adapt_directory(struct og_config *config, struct og_error *err)
 
 	if (config->n_agent_uris > 0) {
 		directory->n_uris = config->n_agent_uris;
-		memcpy(directory->uri, config->agent_uri,
-		    sizeof directory->uri);
+		memcpy(
+		    directory->uri, config->agent_uri, sizeof directory->uri);
 	}
 	directory->user[0] = '\0';
 	directory->bind = OG_BIND_EXTERNAL;
@@ -98,8 +98,8 @@ adapt_directory(struct og_config *config, struct og_error *err)
 
 /* The site's text, which lives as long as the process, or our own. */
 static enum og_status
-read_text(const struct og_config *config, const char **text,
-    struct og_error *err)
+read_text(
+    const struct og_config *config, const char **text, struct og_error *err)
 {
 	static char own[OG_MAIL_TEXT_SIZE];
 	enum og_status status;
@@ -108,8 +108,8 @@ read_text(const struct og_config *config, const char **text,
 	*text = og_agent_mail_text;
 	if (config->agent_text[0] == '\0')
 		return OG_OK;
-	status = og_file_read(config->agent_text, OG_FILE_PUBLIC, own,
-	    sizeof own, &len, err);
+	status = og_file_read(
+	    config->agent_text, OG_FILE_PUBLIC, own, sizeof own, &len, err);
 	if (status != OG_OK)
 		return status;
 	status = og_agent_mail_check(own, err);
@@ -139,8 +139,8 @@ read_settings(struct og_agent *agent, struct og_error *err)
 		return og_fail(err, OG_EINPUT, "agent_sender is missing");
 	(void)snprintf(agent->diary_dir, sizeof agent->diary_dir, "%s/diary",
 	    config->agent_state_dir);
-	(void)snprintf(agent->memory_dir, sizeof agent->memory_dir,
-	    "%s/memory", config->agent_state_dir);
+	(void)snprintf(agent->memory_dir, sizeof agent->memory_dir, "%s/memory",
+	    config->agent_state_dir);
 	return OG_OK;
 }
 
@@ -158,8 +158,8 @@ check_proof_key(const struct og_config *config, struct og_error *err)
 	if (config->proof_key[0] == '\0')
 		return og_fail(err, OG_EINPUT,
 		    "proof_key is missing, and proofs are required");
-	status = og_proof_sign(config->proof_dir, config->proof_key, &claim, 1,
-	    2, proof, err);
+	status = og_proof_sign(
+	    config->proof_dir, config->proof_key, &claim, 1, 2, proof, err);
 	if (status == OG_OK &&
 	    og_proof_verify(config->proof_dir, &claim, 1, proof, err) != OG_OK)
 		status = OG_EINPUT;
@@ -181,7 +181,8 @@ become(const char *user, struct og_error *err)
 	if (account == NULL)
 		return og_fail(err, OG_EINPUT, "there is no user %s", user);
 	if (account->pw_uid == 0)
-		return og_fail(err, OG_EINPUT, "the agent does not run as root");
+		return og_fail(
+		    err, OG_EINPUT, "the agent does not run as root");
 	if (initgroups(account->pw_name, account->pw_gid) != 0 ||
 	    setgid(account->pw_gid) != 0 || setuid(account->pw_uid) != 0)
 		return og_fail(err, OG_ESYSTEM, "cannot become user %s: %s",
@@ -222,7 +223,8 @@ check_state_dir(const struct og_agent *agent, struct og_error *err)
 	    st.st_uid != geteuid() || (st.st_mode & 022) != 0)
 		return og_fail(err, OG_EDENIED,
 		    "%s: must be a directory of this user's that nobody else "
-		    "can write to", dir);
+		    "can write to",
+		    dir);
 	status = og_diary_open(agent->diary_dir, &diary, err);
 	og_diary_close(diary);
 	return status;

@@ -35,14 +35,14 @@ struct og_agent {
 	char sender[OG_ADDRESS_SIZE];
 	char diary_dir[OG_AGENT_DIR_SIZE];
 	char memory_dir[OG_AGENT_DIR_SIZE]; /* as state_dir, our own */
-	const char *text; /* of the mail; see agent_mail.h */
+	const char *text;		    /* of the mail; see agent_mail.h */
 	bool once;
 };
 
 /* A gateway that is due. */
 struct og_agent_job {
 	char dn[OG_DN_SIZE];
-	char user[OG_DN_SIZE]; /* of its user's entry */
+	char user[OG_DN_SIZE];	       /* of its user's entry */
 	char stamp[OG_NOTE_WORD_SIZE]; /* what it looked like */
 };
 
@@ -51,11 +51,12 @@ enum og_agent_rank {
 	OG_AGENT_READY = 0,
 	OG_AGENT_RENEW, /* ready, and something is to be done */
 	OG_AGENT_WRONG,
+	OG_AGENT_PENDING, /* somebody is finding out just now */
 	OG_AGENT_UNKNOWN, /* nobody can say at the moment */
 };
 struct og_agent_finding {
 	enum og_agent_rank rank;
-	char text[OG_STATUS_SIZE]; /* for its user; "" when UNKNOWN */
+	char text[OG_STATUS_SIZE]; /* for its user; "" from PENDING on */
 	int64_t due_s;		   /* look again then; 0: when due anyway */
 };
 

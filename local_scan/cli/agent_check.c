@@ -28,6 +28,8 @@
 #define PROBE_AGAIN_MIN_S 3600
 #define PROBE_AGAIN_MAX_S (24 * 3600)
 #define PROBE_TIMEOUT_MS 20000
+/* After that nobody is probing any more. */
+#define PROBE_OVER_S 60
 
 /* One address of the gateway in hand. */
 struct check {
@@ -98,14 +100,14 @@ repeat_reply(const struct check *check, struct og_agent_finding *finding)
 				 strncmp(colon, ": has ", 6) != 0))
 		return;
 	before = (size_t)(colon - text);
-	og_agent_say(finding, OG_AGENT_WRONG, "%.*s%s", (int)before, text,
-	    colon + 1);
+	og_agent_say(
+	    finding, OG_AGENT_WRONG, "%.*s%s", (int)before, text, colon + 1);
 }
 
 /* The login and this password were refused so long ago. */
 static void
-say_refused(const struct check *check, int64_t age_s,
-    struct og_agent_finding *finding)
+say_refused(
+    const struct check *check, int64_t age_s, struct og_agent_finding *finding)
 {
 	char day[OG_DAY_SIZE];
 
@@ -129,7 +131,7 @@ examine_password(const struct check *check, struct og_agent_finding *finding)
 			check->agent->config.state_dir, &use, NULL),
 		    finding);
 	else if (entry->password_present &&
-	    strncmp(entry->password, prefix, strlen(prefix)) != 0)
+		 strncmp(entry->password, prefix, strlen(prefix)) != 0)
 		wrong(finding,
 		    "the password is not sealed: remove it, and enter it "
 		    "again with \"outgate seal\" or as your administrator "
@@ -178,8 +180,8 @@ open_seal(const struct check *check, struct og_secret *secret,
 		return false;
 	case OG_EINPUT:
 	case OG_ELIMIT:
-		wrong(finding,
-		    "retype the password: the stored one is damaged");
+		wrong(
+		    finding, "retype the password: the stored one is damaged");
 		return false;
 	case OG_ESYSTEM:
 		break;
@@ -196,12 +198,12 @@ static bool
 is_refused(const struct check *check, const struct og_use *use,
     const struct og_secret *secret, struct og_agent_finding *finding)
 {
-	int64_t age_s = og_memory_refused_s(
-	    check->agent->config.state_dir, use, secret);
+	int64_t age_s =
+	    og_memory_refused_s(check->agent->config.state_dir, use, secret);
 
 	if (age_s < 0)
-		age_s = og_memory_refused_s(
-		    check->agent->memory_dir, use, secret);
+		age_s =
+		    og_memory_refused_s(check->agent->memory_dir, use, secret);
 	if (age_s < 0)
 		return false;
 	say_refused(check, age_s, finding);
@@ -247,6 +249,10 @@ say_result(const struct check *check, const struct og_note *note,
 			og_agent_say(finding, OG_AGENT_READY, "ready");
 			return;
 		}
+		if (words[i].result == OG_PROBE_REFUSED) {
+			say_refused(check, 0, finding);
+			return;
+		}
 		og_probe_sentence(
 		    words[i].result, gateway, sentence, sizeof sentence);
 		og_agent_say(finding, OG_AGENT_WRONG, "%.230s (tried on %s)",
@@ -277,8 +283,8 @@ run_probe(const struct check *check, const struct og_use *use,
 		og_cli_complain("%s at %s: %s", check->address,
 		    check->decision.gateway.host, why.text);
 	if (result == OG_PROBE_REFUSED &&
-	    og_memory_refuse(
-		check->agent->memory_dir, use, secret, &why) != OG_OK)
+	    og_memory_refuse(check->agent->memory_dir, use, secret, &why) !=
+		OG_OK)
 		og_cli_complain("%s", why.text);
 	return result;
 }
@@ -295,8 +301,8 @@ take_turn(const struct check *check, const struct og_topic *topic,
 	struct og_error err;
 	int64_t wait_s;
 
-	if (known && (strcmp(note->word, "ready") == 0 ||
-			 check->now_s < note->due_s))
+	if (known &&
+	    (strcmp(note->word, "ready") == 0 || check->now_s < note->due_s))
 		return false;
 	if (!known)
 		note->first_s = check->now_s;
@@ -342,7 +348,7 @@ probe(const struct check *check, const struct og_secret *secret,
 		return;
 	}
 	turn = !is_refused(check, &use, secret, finding) &&
-	    take_turn(check, &topic, &note);
+	       take_turn(check, &topic, &note);
 	og_diary_unlock(check->diary);
 	if (finding->rank == OG_AGENT_WRONG)
 		return;
@@ -355,6 +361,12 @@ probe(const struct check *check, const struct og_secret *secret,
 		}
 		if (og_diary_write(check->diary, &topic, &note, &err) != OG_OK)
 			og_cli_complain("%s", err.text);
+	}
+	if (strcmp(note.word, WORD_TRIED) == 0 &&
+	    check->now_s < note.last_s + PROBE_OVER_S) {
+		finding->rank = OG_AGENT_PENDING;
+		finding->due_s = note.last_s + PROBE_OVER_S;
+		return;
 	}
 	say_result(check, &note, finding);
 }
@@ -434,8 +446,8 @@ check_address(struct check *check, struct og_agent_finding *finding)
 
 	*finding = (struct og_agent_finding){ .rank = OG_AGENT_UNKNOWN };
 	*check->records = (struct og_records){ 0 };
-	if (!og_text_copy(facts.login, sizeof facts.login,
-		check->entry->login, strlen(check->entry->login)) ||
+	if (!og_text_copy(facts.login, sizeof facts.login, check->entry->login,
+		strlen(check->entry->login)) ||
 	    !og_text_copy(facts.from.address, sizeof facts.from.address,
 		check->address, strlen(check->address)))
 		return;
@@ -473,7 +485,9 @@ static void
 check_all(const struct og_agent *agent, struct og_diary *diary,
     const struct og_roster_entry *entry, struct og_agent_finding *worst)
 {
-	struct check check = { .agent = agent, .diary = diary, .entry = entry,
+	struct check check = { .agent = agent,
+		.diary = diary,
+		.entry = entry,
 		.now_s = (int64_t)time(NULL) };
 	struct og_agent_finding finding;
 	size_t i;
@@ -491,8 +505,7 @@ check_all(const struct og_agent *agent, struct og_diary *diary,
 
 		check.address = entry->address[i];
 		check_address(&check, &finding);
-		if (due_s == 0 ||
-		    (finding.due_s != 0 && finding.due_s < due_s))
+		if (due_s == 0 || (finding.due_s != 0 && finding.due_s < due_s))
 			due_s = finding.due_s;
 		if (i == 0 || finding.rank > worst->rank)
 			*worst = finding;
@@ -549,7 +562,7 @@ examine(const struct og_agent *agent, struct og_agent_job *job,
 			status = og_fail(err, OG_ESYSTEM,
 			    "its state cannot be found out at the moment");
 	}
-	if (status == OG_OK)
+	if (status == OG_OK && finding.rank != OG_AGENT_PENDING)
 		status = tell(roster, job, &entry->status, finding.text, err);
 	if (status == OG_OK)
 		status = note_seen(diary, job, &finding, err);

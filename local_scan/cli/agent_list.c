@@ -71,8 +71,8 @@ send_job(int fd, const struct og_agent_job *job)
 }
 
 static void
-take_gateway(void *context, const char *dn, const char *user,
-    const char *state, size_t len)
+take_gateway(void *context, const char *dn, const char *user, const char *state,
+    size_t len)
 {
 	const struct og_topic topic = og_agent_seen(dn);
 	struct listing *listing = context;
@@ -113,8 +113,8 @@ tidy(struct og_diary *diary, int64_t now_s)
 }
 
 static enum og_status
-list(const struct og_agent *agent, struct listing *listing,
-    struct og_error *err)
+list(
+    const struct og_agent *agent, struct listing *listing, struct og_error *err)
 {
 	const struct og_roster_visitor visitor = { listing, take_permissions,
 		take_gateway };

@@ -60,8 +60,8 @@ struct loop {
 	int64_t watch_ms;	  /* when to start the next watcher */
 	int64_t list_ms;	  /* when to list again */
 	int64_t listing_since_ms; /* the lister's start */
-	bool skipped; /* something changed that is being examined */
-	bool failed;  /* something could not be done; again at the next poll */
+	bool skipped;		  /* something changed that is being examined */
+	bool failed; /* something could not be done; again at the next poll */
 	struct worker worker[WORKERS_MAX];
 	size_t n_workers;
 	struct og_agent_job *job; /* malloc()ed */
@@ -148,8 +148,8 @@ run_watcher(const struct og_agent *agent, int fd)
 	enum og_status status;
 
 	(void)alarm((unsigned)directory->timeout_ms / 1000 + 30);
-	status = og_roster_open(
-	    directory, directory->timeout_ms, &roster, &err);
+	status =
+	    og_roster_open(directory, directory->timeout_ms, &roster, &err);
 	(void)alarm(0);
 	if (status == OG_OK)
 		status = og_roster_watch(roster, ring, &fd, &err);
@@ -178,9 +178,8 @@ start_lister(struct loop *loop)
 	loop->skipped = false;
 	loop->failed = false;
 	loop->got = 0;
-	loop->list_ms = now +
-	    (int64_t)loop->agent->config.agent_poll_s * 1000 *
-		(loop->watching ? PATROL_POLLS : 1);
+	loop->list_ms = now + (int64_t)loop->agent->config.agent_poll_s * 1000 *
+				  (loop->watching ? PATROL_POLLS : 1);
 	if (start_child(loop, &loop->lister, LISTER_S, &fd) == 0)
 		_exit(og_agent_list(loop->agent, fd));
 	if (loop->lister.pid == 0)
@@ -471,7 +470,8 @@ static bool
 is_done(const struct loop *loop)
 {
 	return loop->agent->once && loop->listing_since_ms != 0 &&
-	    loop->lister.pid == 0 && loop->n_jobs == 0 && loop->n_workers == 0;
+	       loop->lister.pid == 0 && loop->n_jobs == 0 &&
+	       loop->n_workers == 0;
 }
 
 /* Signals come as something to read, so that none is lost between two waits. */

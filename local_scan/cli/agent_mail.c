@@ -21,7 +21,7 @@
 
 /* RFC 5322, 2.1.1 allows 998; what is replaced makes lines longer. */
 #define LINE_MAX_OCTETS 500
-#define TIMEOUT_MS 20000L
+#define TIMEOUT_MS 30000L
 
 const char og_agent_mail_text[] =
     "Subject: Is @address@ yours?\n"
@@ -88,9 +88,8 @@ put_line(struct og_text *out, const char *line, size_t len,
 
 		if (line[i] == '@')
 			end = memchr(line + i + 1, '@', len - i - 1);
-		if (end != NULL &&
-		    put_name(out, line + i + 1,
-			(size_t)(end - line) - i - 1, mail))
+		if (end != NULL && put_name(out, line + i + 1,
+				       (size_t)(end - line) - i - 1, mail))
 			i = (size_t)(end - line);
 		else
 			og_text_put_octets(out, line + i, 1);
@@ -116,12 +115,12 @@ check_line(const char *line, size_t len, struct og_error *err)
 	size_t i;
 
 	if (len > LINE_MAX_OCTETS)
-		return og_fail(err, OG_EINPUT,
-		    "a line of more than %d octets", LINE_MAX_OCTETS);
+		return og_fail(err, OG_EINPUT, "a line of more than %d octets",
+		    LINE_MAX_OCTETS);
 	for (i = 0; i < len; i++) {
 		if ((unsigned char)line[i] < ' ' && line[i] != '\t')
-			return og_fail(err, OG_EINPUT,
-			    "a control character in a line");
+			return og_fail(
+			    err, OG_EINPUT, "a control character in a line");
 	}
 	return OG_OK;
 }
@@ -144,13 +143,13 @@ og_agent_mail_check(const char *text, struct og_error *err)
 		size_t len = strcspn(text, "\n");
 
 		status = check_line(text, len, err);
-		n_proofs += len == strlen(proof) &&
-		    memcmp(text, proof, len) == 0;
+		n_proofs +=
+		    len == strlen(proof) && memcmp(text, proof, len) == 0;
 		text += len + (text[len] == '\n');
 	}
 	if (status == OG_OK && n_proofs != 1)
-		return og_fail(err, OG_EINPUT,
-		    "it has not one line that is @proof@");
+		return og_fail(
+		    err, OG_EINPUT, "it has not one line that is @proof@");
 	return status;
 }
 
@@ -192,8 +191,8 @@ og_agent_mail_write(const char *text, const struct og_mail *mail, char *out,
 	enum og_status status;
 
 	og_text_start(&message, out, OG_MAIL_SIZE);
-	og_text_putf(&message, "From: %s\r\nTo: %s\r\n", mail->sender,
-	    mail->address);
+	og_text_putf(
+	    &message, "From: %s\r\nTo: %s\r\n", mail->sender, mail->address);
 	put_date(&message, mail->now_s);
 	status = put_message_id(&message, mail, err);
 	/* RFC 3834, 5: nobody's holiday note answers it */
@@ -237,9 +236,10 @@ read_upload(char *to, size_t size, size_t n, void *context)
 static bool
 is_here(const char *server)
 {
-	return strncmp(server, "127.", 4) == 0 ||
-	    strncmp(server, "[::1]:", 6) == 0 ||
-	    strncmp(server, "localhost:", 10) == 0;
+	return (strncmp(server, "127.", 4) == 0 &&
+		   server[strspn(server, "0123456789.")] == ':') ||
+	       strncmp(server, "[::1]:", 6) == 0 ||
+	       strncmp(server, "localhost:", 10) == 0;
 }
 
 static bool
@@ -249,24 +249,24 @@ prepare(CURL *curl, const char *server, const struct og_mail *mail,
 	char from[OG_MAIL_TEXT_SIZE / 16];
 	char url[OG_MAIL_TEXT_SIZE / 16];
 
-	(void)snprintf(url, sizeof url, "smtp://%s/%s", server,
-	    mail->organisation);
+	(void)snprintf(
+	    url, sizeof url, "smtp://%s/%s", server, mail->organisation);
 	(void)snprintf(from, sizeof from, "<%s>", mail->sender);
 	return curl_easy_setopt(curl, CURLOPT_URL, url) == CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp") ==
-	    CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TIMEOUT_MS) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_USE_SSL,
-		is_here(server) ? (long)CURLUSESSL_NONE
-				: (long)CURLUSESSL_ALL) == CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_MAIL_FROM, from) == CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_upload) ==
-	    CURLE_OK &&
-	    curl_easy_setopt(curl, CURLOPT_READDATA, upload) == CURLE_OK;
+	       curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp") ==
+		   CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_PROXY, "") == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, TIMEOUT_MS) ==
+		   CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_USE_SSL,
+		   is_here(server) ? (long)CURLUSESSL_NONE
+				   : (long)CURLUSESSL_ALL) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_MAIL_FROM, from) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L) == CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_READFUNCTION, read_upload) ==
+		   CURLE_OK &&
+	       curl_easy_setopt(curl, CURLOPT_READDATA, upload) == CURLE_OK;
 }
 
 /*
@@ -291,22 +291,19 @@ og_agent_mail_send(const char *server, const struct og_mail *mail,
 {
 	struct upload upload = { message, strlen(message) };
 	enum og_mail_result result = OG_MAIL_LATER;
-	struct curl_slist *recipients =
-	    curl_slist_append(NULL, mail->address);
+	struct curl_slist *recipients = curl_slist_append(NULL, mail->address);
 	CURL *curl = curl_easy_init();
 	long reply = 0;
 	CURLcode code;
 
 	err->text[0] = '\0';
 	if (curl == NULL || recipients == NULL ||
-	    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients) !=
-		CURLE_OK ||
+	    curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, recipients) != CURLE_OK ||
 	    !prepare(curl, server, mail, &upload)) {
 		(void)og_fail(err, OG_ESYSTEM, "libcurl would not start");
 	} else {
 		code = curl_easy_perform(curl);
-		(void)curl_easy_getinfo(
-		    curl, CURLINFO_RESPONSE_CODE, &reply);
+		(void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply);
 		result = judge(code, reply, err);
 	}
 	curl_slist_free_all(recipients);

@@ -31,7 +31,7 @@ struct og_mail {
 	const char *host;
 	unsigned port;
 	const char *proof;
-	const char *ends;    /* the proof's last day */
+	const char *ends; /* the proof's last day */
 	int64_t now_s;
 };
 

@@ -50,7 +50,8 @@ start(struct mailing *m, const struct og_agent_claim *claim)
 	m->claim = (struct og_topic){ { "claim", claim->owner, m->address,
 	    claim->gateway->host, m->port, NULL } };
 	m->to = (struct og_topic){ { "mail to", m->address, NULL } };
-	m->by = (struct og_topic){ { "mail by", claim->owner, m->share, NULL } };
+	m->by =
+	    (struct og_topic){ { "mail by", claim->owner, m->share, NULL } };
 }
 
 /* Until when is there no mail about this?  0: now there may be one. */
@@ -61,8 +62,7 @@ wait_until(struct og_diary *diary, struct mailing *m, int64_t now_s)
 	int64_t until_s = 0;
 	int i;
 
-	if (og_diary_read(diary, &m->to, &note) &&
-	    note.last_s + DAY_S > now_s)
+	if (og_diary_read(diary, &m->to, &note) && note.last_s + DAY_S > now_s)
 		return note.last_s + DAY_S;
 	for (i = 1; i <= MAILS_A_USER_AND_DAY; i++) {
 		m->share[0] = (char)('0' + i);
@@ -151,7 +151,8 @@ send_proof(const struct og_agent *agent, const struct og_agent_claim *claim,
 static bool
 is_mailed(const struct og_note *note, const struct og_agent_claim *claim)
 {
-	if (note->last_s == 0 || claim->now_s >= note->last_s + LIFE_S - RENEW_S)
+	if (note->last_s == 0 ||
+	    claim->now_s >= note->last_s + LIFE_S - RENEW_S)
 		return false;
 	return !claim->asked || claim->now_s < note->last_s + DAY_S;
 }
@@ -200,8 +201,8 @@ mail_proof(const struct og_agent *agent, struct og_diary *diary,
 		return turn;
 	result = send_proof(agent, claim, &err);
 	og_cli_complain("proof for %s of login %s: %s%s", claim->address,
-	    claim->login, result == OG_MAIL_SENT ? "mailed " : "not mailed: ",
-	    err.text);
+	    claim->login,
+	    result == OG_MAIL_SENT ? "mailed " : "not mailed: ", err.text);
 	*when_s = claim->now_s;
 	if (result == OG_MAIL_SENT)
 		return MAILED;
@@ -338,5 +339,6 @@ og_agent_renew(const struct og_agent *agent, struct og_diary *diary,
 	og_agent_day(when_s, day);
 	og_agent_say(finding, OG_AGENT_RENEW,
 	    "ready, but your proof ends soon: paste the new one that was "
-	    "mailed to %s on %s", claim->address, day);
+	    "mailed to %s on %s",
+	    claim->address, day);
 }

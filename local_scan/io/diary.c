@@ -124,13 +124,13 @@ parse(const char *line, struct og_note *note)
 		return false;
 	end = strchr(line, '\n');
 	return end != NULL && end != line &&
-	       og_text_copy(note->word, sizeof note->word, line,
-		   (size_t)(end - line));
+	       og_text_copy(
+		   note->word, sizeof note->word, line, (size_t)(end - line));
 }
 
 bool
-og_diary_read(struct og_diary *diary, const struct og_topic *topic,
-    struct og_note *note)
+og_diary_read(
+    struct og_diary *diary, const struct og_topic *topic, struct og_note *note)
 {
 	char name[OG_KEYED_NAME_SIZE];
 	char line[LINE_SIZE];
@@ -139,8 +139,8 @@ og_diary_read(struct og_diary *diary, const struct og_topic *topic,
 
 	*note = (struct og_note){ 0 };
 	if (name_of(diary, topic, name))
-		fd = openat(diary->keyed.fd, name,
-		    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+		fd = openat(
+		    diary->keyed.fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return false;
 	n = read(fd, line, sizeof line - 1);

@@ -55,8 +55,8 @@ OG_MUST_CHECK enum og_status og_diary_lock(
 void og_diary_unlock(struct og_diary *diary);
 
 /* False, and *note zeroed, when there is none that can be read. */
-bool og_diary_read(struct og_diary *diary, const struct og_topic *topic,
-    struct og_note *note);
+bool og_diary_read(
+    struct og_diary *diary, const struct og_topic *topic, struct og_note *note);
 
 /*
  * Write a note in place of the one before.  It is on the disk when this

@@ -19,8 +19,7 @@
 static bool
 read_key(struct og_keyed *keyed)
 {
-	int fd = openat(
-	    keyed->fd, KEY_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(keyed->fd, KEY_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
@@ -40,17 +39,16 @@ make_key(struct og_keyed *keyed)
 	int fd;
 
 	(void)snprintf(name, sizeof name, "%s.%ld", KEY_NAME, (long)getpid());
-	fd = openat(keyed->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
-	    0640);
+	fd = openat(
+	    keyed->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return false;
 	ok = RAND_bytes(keyed->key, sizeof keyed->key) == 1 &&
-	    write(fd, keyed->key, sizeof keyed->key) == sizeof keyed->key &&
-	    fsync(fd) == 0;
+	     write(fd, keyed->key, sizeof keyed->key) == sizeof keyed->key &&
+	     fsync(fd) == 0;
 	(void)close(fd);
-	ok = ok &&
-	    (linkat(keyed->fd, name, keyed->fd, KEY_NAME, 0) == 0 ||
-		errno == EEXIST);
+	ok = ok && (linkat(keyed->fd, name, keyed->fd, KEY_NAME, 0) == 0 ||
+		       errno == EEXIST);
 	(void)unlinkat(keyed->fd, name, 0);
 	return ok && read_key(keyed);
 }

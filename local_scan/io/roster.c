@@ -28,8 +28,8 @@ struct og_roster {
 	const struct og_directory *directory;
 };
 
-static char *permission_attributes[] = { "outgateAllowed",
-	"outgateAllowedHost", NULL };
+static char *permission_attributes[] = { "outgateAllowed", "outgateAllowedHost",
+	NULL };
 static char no_attributes[] = LDAP_NO_ATTRS;
 
 static enum og_status
@@ -99,14 +99,14 @@ read_page(struct og_roster *r, const char *filter, char **attributes,
 	int result = LDAP_SUCCESS;
 	int code;
 
-	code = ldap_create_page_control(r->ld, PAGE_SIZE,
-	    cookie->bv_len > 0 ? cookie : NULL, 0, &page);
+	code = ldap_create_page_control(
+	    r->ld, PAGE_SIZE, cookie->bv_len > 0 ? cookie : NULL, 0, &page);
 	if (code != LDAP_SUCCESS)
 		return code;
 	controls[0] = page;
-	code = ldap_search_ext_s(r->ld, r->directory->base,
-	    LDAP_SCOPE_SUBTREE, filter, attributes, 0, controls, NULL,
-	    &r->timeout, LDAP_NO_LIMIT, found);
+	code = ldap_search_ext_s(r->ld, r->directory->base, LDAP_SCOPE_SUBTREE,
+	    filter, attributes, 0, controls, NULL, &r->timeout, LDAP_NO_LIMIT,
+	    found);
 	ldap_control_free(page);
 	ber_memfree(cookie->bv_val);
 	*cookie = (struct berval){ 0 };
@@ -114,8 +114,8 @@ read_page(struct og_roster *r, const char *filter, char **attributes,
 	    ldap_parse_result(r->ld, *found, &result, NULL, NULL, NULL,
 		&answers, 0) == LDAP_SUCCESS &&
 	    code == LDAP_SUCCESS) {
-		page = ldap_control_find(
-		    LDAP_CONTROL_PAGEDRESULTS, answers, NULL);
+		page =
+		    ldap_control_find(LDAP_CONTROL_PAGEDRESULTS, answers, NULL);
 		if (page != NULL)
 			(void)ldap_parse_pageresponse_control(
 			    r->ld, page, &total, cookie);
@@ -162,8 +162,7 @@ search_all(struct og_roster *r, const char *filter, const struct taker *taker,
 		LDAPMessage *found = NULL;
 		LDAPMessage *entry;
 
-		code = read_page(
-		    r, filter, taker->attributes, &cookie, &found);
+		code = read_page(r, filter, taker->attributes, &cookie, &found);
 		for (entry = ldap_first_entry(r->ld, found); entry != NULL;
 		     entry = ldap_next_entry(r->ld, entry))
 			taker->take(r, entry, taker->context);
@@ -270,9 +269,8 @@ og_roster_list(struct og_roster *roster,
 {
 	char login[OG_ATTRIBUTE_SIZE];
 	char *attributes[] = { "outgateAddress", "outgateHost", "outgatePort",
-		"outgateTLS", "outgateLogin", "outgatePassword",
-		"outgateProof", "outgateEnabled", "outgateStatus", login,
-		NULL };
+		"outgateTLS", "outgateLogin", "outgatePassword", "outgateProof",
+		"outgateEnabled", "outgateStatus", login, NULL };
 	struct listing listing = { visitor, attributes };
 	const struct taker taker = { attributes, take_gateway, &listing };
 	enum og_status status;
@@ -290,9 +288,9 @@ static enum og_status
 read_entry(struct og_roster *r, const char *dn, char **attributes,
     LDAPMessage **found, struct og_error *err)
 {
-	int code = ldap_search_ext_s(r->ld, dn, LDAP_SCOPE_BASE,
-	    "(objectClass=*)", attributes, 0, NULL, NULL, &r->timeout, 1,
-	    found);
+	int code =
+	    ldap_search_ext_s(r->ld, dn, LDAP_SCOPE_BASE, "(objectClass=*)",
+		attributes, 0, NULL, NULL, &r->timeout, 1, found);
 
 	if (code == LDAP_NO_SUCH_OBJECT ||
 	    (code == LDAP_SUCCESS && ldap_first_entry(r->ld, *found) == NULL))
@@ -326,8 +324,8 @@ read_login(struct og_roster *r, LDAPMessage *message, char out[OG_LOGIN_SIZE])
 		values = ldap_get_values_len(
 		    r->ld, entry, r->directory->login_attribute);
 	for (i = 0; values != NULL && values[i] != NULL && out[0] == '\0'; i++)
-		(void)og_text_copy(out, OG_LOGIN_SIZE, values[i]->bv_val,
-		    values[i]->bv_len);
+		(void)og_text_copy(
+		    out, OG_LOGIN_SIZE, values[i]->bv_val, values[i]->bv_len);
 	ldap_value_free_len(values);
 }
 
@@ -390,13 +388,12 @@ og_roster_read(struct og_roster *roster, const char *dn,
 	if (status == OG_OK) {
 		first = ldap_first_entry(roster->ld, found);
 		read_addresses(roster->ld, first, entry);
-		read_text(
-		    roster->ld, first, "outgateStatus", &entry->status);
+		read_text(roster->ld, first, "outgateStatus", &entry->status);
 		read_text(roster->ld, first, "outgateEnabled", &enabled);
 		read_login(roster, found, entry->login);
 		/* as the module reads it: neither absent nor TRUE is off */
 		entry->enabled = enabled.state == OG_VALUE_ABSENT ||
-		    strcmp(enabled.text, "TRUE") == 0;
+				 strcmp(enabled.text, "TRUE") == 0;
 	}
 	ldap_msgfree(found);
 	if (status == OG_OK && entry->login[0] == '\0')
@@ -411,7 +408,8 @@ og_roster_tell(struct og_roster *roster, const char *dn, const char *status,
 	char text[OG_STATUS_SIZE];
 	char *values[] = { text, NULL };
 	char type[] = "outgateStatus";
-	LDAPMod change = { .mod_op = LDAP_MOD_REPLACE, .mod_type = type,
+	LDAPMod change = { .mod_op = LDAP_MOD_REPLACE,
+		.mod_type = type,
 		.mod_values = values };
 	LDAPMod *changes[] = { &change, NULL };
 	int code;
@@ -436,8 +434,8 @@ fail_end(struct og_roster *r, LDAPMessage *message, struct og_error *err)
 	    r->ld, message, &code, NULL, NULL, NULL, NULL, 0);
 	ldap_msgfree(message);
 	if (code == LDAP_UNAVAILABLE_CRITICAL_EXTENSION)
-		return og_fail(err, OG_EDENIED,
-		    "the directory does not tell of changes");
+		return og_fail(
+		    err, OG_EDENIED, "the directory does not tell of changes");
 	return fail_code(err, "watch for changes", code);
 }
 

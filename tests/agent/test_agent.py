@@ -6,7 +6,9 @@ Real slapd with its access rules, real Exims; the agent as installed, as a user
 of its own, run as cron would.
 """
 
+import base64
 import email.utils
+import json
 import os
 import pathlib
 import pwd
@@ -21,14 +23,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import sandbox
 import tap
-from agent import KEY, STATE, USER, AgentWorld, proof_in
+from agent import (JO_AWAY, JO_BIND, KEY, STATE, TEAM, USER, AgentWorld, Case,
+                   proof_in, today)
 from slapd import check
 from world import (BUILD, JO, MIA_GATEWAY, OUTSIDE, PARTNER,
                    PARTNER_PASSWORDS, SAM, STAFF, wait)
 
-JO_AWAY = "jo.doe@partner.example"
-TEAM = "team@partner.example"
-JO_BIND = JO, "jo-secret"
 MIA = MIA_GATEWAY.partition(",")[2]
 
 world = None
@@ -36,63 +36,12 @@ world = None
 
 def setUpModule():
     global world
-    world = AgentWorld()
+    world = Case.world = AgentWorld()
     world.__enter__()
 
 
 def tearDownModule():
     world.__exit__()
-
-
-def today(days=0):
-    return time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400 * days))
-
-
-class Case(unittest.TestCase):
-    """Each test begins with Jo's gateway as the example has it, and no other
-    gateway of anybody's."""
-
-    saved = None
-
-    def setUp(self):
-        world.forget()
-        world.drop_mails()
-        world.outgate_conf()
-        if Case.saved is None:
-            Case.saved = {dn: world.gateway(dn)
-                          for dn in (JO, MIA_GATEWAY, SAM)}
-        for dn in JO, MIA_GATEWAY, SAM:
-            self.reset(dn)
-        self.replace("outgateAllowed", dn=STAFF, values=["TRUE"])
-        self.replace("outgateAllowedHost", dn=STAFF)
-        for dn in MIA_GATEWAY, SAM:
-            self.replace("outgateEnabled", "FALSE", dn=dn)
-
-    def reset(self, dn):
-        """The gateway as it was at first."""
-        for name in ("Address", "Host", "Port", "TLS", "Login", "Password",
-                     "Proof", "Enabled", "Status"):
-            values = Case.saved[dn].get(f"outgate{name}".lower(), [])
-            self.replace(f"outgate{name}", *values, dn=dn)
-
-    def replace(self, attribute, *texts, dn=JO, values=()):
-        world.replace(dn, attribute, *texts, *values)
-
-    def has(self, pattern, dn=JO):
-        self.assertRegex(world.status(dn) or "(no status)", pattern)
-
-    def is_waiting(self, dn=JO, address=JO_AWAY, day=None):
-        self.assertEqual(
-            world.status(dn), "waiting for your proof: see the mail sent to "
-            f"{address} on {day or today()}")
-
-    def pasted(self, text, dn=JO, bind=JO_BIND):
-        """The user stores a proof with whatever octets."""
-        import base64
-        value = base64.b64encode(text.encode()).decode()
-        check(world.slapd.modify(
-            f"dn: {dn}\nchangetype: modify\nreplace: outgateProof\n"
-            f"outgateProof:: {value}\n", bind), "paste")
 
 
 class Proof(Case):
@@ -525,13 +474,71 @@ class Sentences(Case):
         self.assertLessEqual(world.operations() - before, 3)
 
     def test_a_permission_that_changes_is_noticed_at_once(self):
+        # twice: what has just been told something is looked at anyway
+        world.once()
         world.once()
         self.replace("outgateAllowed", "FALSE", dn=STAFF)
         world.once()
         self.has("^not permitted")
+        world.once()
         self.replace("outgateAllowed", "TRUE", dn=STAFF)
         world.once()
         self.is_waiting()
+
+
+class Input(Case):
+    """Whatever a server lets somebody store gets a sentence."""
+
+    FIELDS = {"address": "Address", "host": "Host", "tls": "TLS",
+              "login": "Login"}
+
+    def vectors(self):
+        """(attribute, octets, what is expected) of the files of values."""
+        folder = pathlib.Path(__file__).resolve().parents[1] / "data"
+        for row in json.loads((folder / "ldap.json").read_text()):
+            if row["attr"] in self.FIELDS:
+                yield (self.FIELDS[row["attr"]], bytes.fromhex(
+                    row["value_hex"]) if row.get("value_hex") else
+                    (row["value"] or "").encode(), row["expect"])
+        for row in json.loads((folder / "host.json").read_text()):
+            # the others are refused for their port
+            if row["port"] in (465, 587):
+                yield "Host", (row["host"] or "").encode(), row["expect"]
+
+    def test_every_value_of_the_vectors_gets_a_sentence(self):
+        world.outgate_conf("proof none\norg_domain org.test\n")
+        stored = {}
+        try:
+            for number, (name, octets, expect) in enumerate(self.vectors()):
+                dn = f"cn=v{number},{MIA}"
+                if self.add(dn, name, octets):
+                    stored[dn] = name, octets, expect
+            self.assertGreater(len(stored), 40)
+            said = world.once()
+            for dn, (name, octets, expect) in stored.items():
+                self.assertRegex(world.status(dn) or "", r"\A[ -~]{5,256}\Z",
+                                 octets)
+                if expect == "refuse" and name != "Login":
+                    self.assertRegex(world.status(dn), f"^outgate{name}",
+                                     octets)
+            # nor does any of it forge a line of the log
+            self.assertTrue(all(line.startswith("outgate: ")
+                                for line in said.splitlines()), said)
+        finally:
+            for dn in stored:
+                world.modify(f"dn: {dn}\nchangetype: delete\n")
+
+    def add(self, dn, name, octets):
+        cn = dn[3:dn.index(",")]
+        values = {"Address": f"{cn}@partner.example".encode(),
+                  "Host": PARTNER.encode(), "Login": b"mia.moe"}
+        values[name] = octets
+        lines = [f"dn: {dn}", "changetype: add", "objectClass: outgateEntry",
+                 f"cn: {cn}"]
+        lines += [f"outgate{name}:: {base64.b64encode(value).decode()}"
+                  for name, value in values.items()]
+        return world.slapd.modify("\n".join(lines) + "\n",
+                                  world.slapd.root).code == 0
 
 
 class Passwords(Case):

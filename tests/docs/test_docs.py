@@ -338,6 +338,36 @@ class Faults(unittest.TestCase):
                 self.assertLessEqual(self.numbers(name), known, name)
 
 
+class Agent(Case):
+    page = text("docs/agent.md")
+
+    def test_the_mail_is_the_one_that_is_sent(self):
+        code = text("local_scan/cli/agent_mail.c")
+        code = code[code.index("const char og_agent_mail_text[]"):]
+        sent, = literals(code[:code.index(";\n")])
+        shown, = re.findall(r"(?ms)^```mail\n(.*?)^```$", self.page)
+        self.assertEqual(sent.replace("\\n", "\n"), shown)
+
+    def test_every_sentence_for_users_is_in_the_page(self):
+        page = squeeze(self.page)
+        count = 0
+        for name in "agent_check.c", "agent_proof.c":
+            code = text(f"local_scan/cli/{name}")
+            calls = re.findall(
+                r"(?:wrong\(finding,|OG_AGENT_\w+,|return)\s*"
+                r'("(?:[^"\\]|\\.|"\s+")*")', code)
+            calls += re.findall(r'\{ "another [^"]*", ("[^"]*") \}', code)
+            for call in calls:
+                sentence = literals(call)[0].replace('\\"', '"')
+                pieces = [piece.strip() for piece in
+                          re.split(r"%\.?\*?\d*s", sentence)]
+                for piece in pieces:
+                    if len(piece) > 3:
+                        count += 1
+                        self.has(page, piece)
+        self.assertGreater(count, 25)
+
+
 class Macros(Case):
     page = text("docs/install-exim.md")
 

@@ -7,6 +7,7 @@
             ...
 """
 
+import base64
 import contextlib
 import os
 import pathlib
@@ -14,13 +15,19 @@ import pwd
 import re
 import shutil
 import subprocess
+import time
+import unittest
 
 from slapd import check, die_with_parent
-from world import OUTSIDE, WAIT_S, World, wait
+from world import JO, MIA_GATEWAY, OUTSIDE, SAM, STAFF, WAIT_S, World, wait
 
 STATE = pathlib.Path("/var/lib/outgate")
 KEY = pathlib.Path("/etc/outgate/proof/p1.key")
 USER = "outgate"
+
+JO_AWAY = "jo.doe@partner.example"
+TEAM = "team@partner.example"
+JO_BIND = JO, "jo-secret"
 
 CONF = "proof_key p1\nagent_poll_s 1\n"
 
@@ -88,10 +95,10 @@ class AgentWorld(World):
         return ["unshare", "--mount", "sh", "-e", "-c",
                 f'{mounts}; exec {shift}"$@"', "sh", *map(str, words)]
 
-    def once(self, *words, faketime=None, code=0):
+    def once(self, faketime=None, code=0):
         """One run of --once; what it said."""
         done = subprocess.run(
-            self.command("/usr/bin/outgate", *words, "agent", "--once",
+            self.command("/usr/bin/outgate", "agent", "--once",
                          faketime=faketime),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, timeout=300)
@@ -99,20 +106,23 @@ class AgentWorld(World):
             raise AssertionError(f"{done.returncode}: {done.stdout}")
         return done.stdout
 
-    def start_agent(self, *words):
-        """The service; the caller ends it."""
+    def start_agent(self, start=()):
+        """The service; the caller ends it.
+
+        start   the words of a program that starts it
+        """
         log = self.folder / "agent.log"
         with open(log, "wb") as to:
             process = subprocess.Popen(
-                self.command("/usr/bin/outgate", *words, "agent"),
+                self.command(*start, "/usr/bin/outgate", "agent"),
                 stdin=subprocess.DEVNULL, stdout=to, stderr=to,
                 preexec_fn=die_with_parent)
         process.log = log
         return process
 
     @contextlib.contextmanager
-    def agent(self, *words):
-        process = self.start_agent(*words)
+    def agent(self, **options):
+        process = self.start_agent(**options)
         try:
             yield process
         finally:
@@ -158,3 +168,54 @@ def proof_in(message):
     if len(lines) != 1:
         raise AssertionError(f"{len(lines)} proofs in {message}")
     return lines[0]
+
+
+def today(days=0):
+    return time.strftime("%Y-%m-%d", time.gmtime(time.time() + 86400 * days))
+
+
+class Case(unittest.TestCase):
+    """Each test begins with Jo's gateway as the example has it, and no other
+    gateway of anybody's."""
+
+    world = None
+    saved = None
+
+    def setUp(self):
+        self.world.forget()
+        self.world.drop_mails()
+        self.world.outgate_conf()
+        if Case.saved is None:
+            Case.saved = {dn: self.world.gateway(dn)
+                          for dn in (JO, MIA_GATEWAY, SAM)}
+        for dn in JO, MIA_GATEWAY, SAM:
+            self.reset(dn)
+        self.replace("outgateAllowed", dn=STAFF, values=["TRUE"])
+        self.replace("outgateAllowedHost", dn=STAFF)
+        for dn in MIA_GATEWAY, SAM:
+            self.replace("outgateEnabled", "FALSE", dn=dn)
+
+    def reset(self, dn):
+        """The gateway as it was at first."""
+        for name in ("Address", "Host", "Port", "TLS", "Login", "Password",
+                     "Proof", "Enabled", "Status"):
+            values = Case.saved[dn].get(f"outgate{name}".lower(), [])
+            self.replace(f"outgate{name}", *values, dn=dn)
+
+    def replace(self, attribute, *texts, dn=JO, values=()):
+        self.world.replace(dn, attribute, *texts, *values)
+
+    def has(self, pattern, dn=JO):
+        self.assertRegex(self.world.status(dn) or "(no status)", pattern)
+
+    def is_waiting(self, dn=JO, address=JO_AWAY, day=None):
+        self.assertEqual(
+            self.world.status(dn), "waiting for your proof: see the mail "
+            f"sent to {address} on {day or today()}")
+
+    def pasted(self, text, dn=JO, bind=JO_BIND):
+        """The user stores a proof with whatever octets."""
+        value = base64.b64encode(text.encode()).decode()
+        check(self.world.slapd.modify(
+            f"dn: {dn}\nchangetype: modify\nreplace: outgateProof\n"
+            f"outgateProof:: {value}\n", bind), "paste")

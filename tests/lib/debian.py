@@ -129,13 +129,13 @@ class Site(World):
         run("chgrp", "Debian-exim", ETC / "passwd.client", ETC / "exim.key")
 
 
-def sections():
+def sections(page=PAGE):
     """The commands and the expected lines of each section of the page."""
     found = {}
-    for part in PAGE.read_text().split("\n## ")[1:]:
+    for part in page.read_text().split("\n## ")[1:]:
         title, _, text = part.partition("\n")
         fences = re.findall(r"(?ms)^```\n(.*?)^```$", text)
-        text = re.sub(r"(?ms)^```\n.*?^```$", "", text)
+        text = re.sub(r"(?ms)^```\w*\n.*?^```$", "", text)
         commands = [line[4:] for line in text.split("\n")
                     if line.startswith("    ")]
         # a list's second line is indented too, by two
@@ -143,9 +143,9 @@ def sections():
     return found
 
 
-def type_section(title):
+def type_section(title, page=PAGE):
     """Type a section's commands: their exit status and what they printed."""
-    commands = sections()[title][0].replace(" -W", f" -w {ADMIN_PASSWORD}")
+    commands = sections(page)[title][0].replace(" -W", f" -w {ADMIN_PASSWORD}")
     done = subprocess.run(
         ["bash", "-c", PRELUDE + commands], cwd=TOP, text=True,
         input=TYPED.get(title, ""), stdout=subprocess.PIPE,
