@@ -151,12 +151,16 @@ PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
 	iproute2 util-linux mount python3
 TEST_PACKAGES := libcmocka-dev binutils perl faketime strace
 
+# The plug-in for 389, and that server.
+DIRSRV_PACKAGES := 389-ds-base 389-ds-base-dev
+
 .PHONY: packages test-packages
 packages:
 	@tests/lib/packages.sh $(PACKAGES)
 
 test-packages:
-	@tests/lib/packages.sh $(PACKAGES) $(TEST_PACKAGES) $(STATIC_PACKAGES)
+	@tests/lib/packages.sh $(PACKAGES) $(TEST_PACKAGES) $(STATIC_PACKAGES) \
+	    $(DIRSRV_PACKAGES)
 
 .PHONY: demo
 demo: packages
