@@ -255,6 +255,7 @@ class Sealing(Case):
         for name in "operation.c", "sealer.c":
             code = text(f"local_scan/slapi/{name}")
             for macro, value in (("OG_HOST_PASSWORD", "outgatePassword"),
+                                 ("ADDRESS", "outgateAddress"),
                                  ("OG_SEALED_PREFIX", "{CMS}"),
                                  ("RETYPE", "retype the password: ")):
                 code = re.sub(rf"(?<!define )\b{macro}\b", f'"{value}"', code)
@@ -283,8 +284,9 @@ class Sealing(Case):
                                               "what to do")]
         self.assertGreater(len(told), 12)
         for sentence in told:
-            if sentence.endswith("is longer than 256 octets"):
-                continue  # io/seal.c
+            if sentence.endswith(("is longer than 256 octets",
+                                  "like smtp.partner.example")):
+                continue  # io/seal.c, core/gateway.c
             self.assertTrue(any(re.fullmatch(form, sentence)
                                 for form in forms), sentence)
 
