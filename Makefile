@@ -130,7 +130,8 @@ install: all
 	    -exec install -D -m 0644 {} $(SHARE)/exim-config/{} \;
 	install -D -m 0644 -t $(MAN)/man1 docs/man/outgate.1
 	install -D -m 0644 -t $(MAN)/man5 docs/man/outgate.conf.5
-	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif
+	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif \
+	    ldap-schema/*.sddl
 
 # For a host where 389 runs; nothing else of outgate is needed there.
 install-dirsrv: dirsrv
@@ -149,7 +150,9 @@ uninstall:
 PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
 	slapi-dev exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
 	iproute2 util-linux mount python3
-TEST_PACKAGES := libcmocka-dev binutils perl faketime strace
+TEST_PACKAGES := libcmocka-dev binutils perl faketime strace \
+	389-ds-base libnss3-tools samba-ad-dc samba-ad-provision \
+	python3-samba ldb-tools
 
 # The plug-in for 389, and that server.
 DIRSRV_PACKAGES := 389-ds-base 389-ds-base-dev

@@ -205,7 +205,8 @@ def ds389_schema(schema):
     oid = schema["oid"]
     text = NOTICE.format(name="389-schema.ldif",
                          what="schema for 389 Directory Server")
-    text += "\ndn: cn=schema\n"
+    # An empty line would end the entry before it has begun.
+    text += "#\ndn: cn=schema\n"
     for kind, key, writer in (
             ("attributeTypes", "attribute", attribute_lines),
             ("objectClasses", "class", class_lines)):
@@ -242,8 +243,98 @@ AD_ENTRY_SDDL = ("D:(A;;RPWPCRCCDCLCLORCWOWDSDDTSW;;;DA)"
                  "(A;;RPWPCRCCDCLCLORCWOWDSDDTSW;;;SY)")
 AD_RELOAD = "\ndn:\nchangetype: modify\nadd: schemaUpdateNow\n" \
             "schemaUpdateNow: 1\n-\n"
-# schemaIDGUID of the class user, the same in every forest
+# schemaIDGUIDs, the same in every forest: the class user, and what is written
+# when an entry is renamed
 AD_USER = "bf967aba-0de6-11d0-a285-00aa003049e2"
+AD_NAMES = {"cn": "bf96793f-0de6-11d0-a285-00aa003049e2",
+            "name": "bf967a0e-0de6-11d0-a285-00aa003049e2"}
+
+AD_ACCESS_NOTICE = """\
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# {name} - {what}.
+#
+# Written by generate.py from outgate.toml: change that one.  Lines of SDDL, to
+# be added to the access list of one object; README.md tells how.
+#
+"""
+AD_ACCESS_WHO = """\
+# Put in their place:
+#	ADMINS_SID	the group "outgate admins"
+#	OUTGATE_SID	the account of the mail hosts
+#	AGENT_SID	the account that runs "outgate agent"
+# PS is the user whose entry it is.  All but the permission is confidential: to
+# read it takes CR beside RP.  Samba takes CR on an attribute for the right to
+# write it as well; the lines that deny (OD) take that back.  They have to stand
+# in front of those that allow, which is how README.md loads them.
+"""
+AD_ENTRIES_WHO = """\
+# ADMINS_SID stands for the group "outgate admins".  CO is whoever makes a gateway
+# entry, OW the owner of one: without that line an owner may change the access
+# list.
+#
+# Only for domain controllers that ask for the right to write each attribute of a
+# new entry; README.md tells which do, and what happens with others.
+"""
+# (comment, [(allowed or denied, flags, rights, of what, in what, who)])
+# For OU=people
+AD_ACCESS = [
+    ("The user and the gateway in his entry", [
+        ("OA", "CIIO", "RPWPCR", "settings", "user", "PS"),
+        ("OA", "CIIO", "WP", "outgatePassword", "user", "PS"),
+        ("OA", "CIIO", "RPCR", "outgateStatus", "user", "PS"),
+        ("OD", "CIIO", "WP", "outgateStatus", "user", "PS"),
+    ]),
+    ("Administrators: all but passwords, and no writing of the status", [
+        ("OA", "CI", "RPWP", "outgateAllowed", "", "ADMINS_SID"),
+        ("OA", "CI", "RPWP", "outgateAllowedHost", "", "ADMINS_SID"),
+        ("OA", "CI", "RPWPCR", "settings", "", "ADMINS_SID"),
+        ("OA", "CI", "RPCR", "outgateStatus", "", "ADMINS_SID"),
+        ("OD", "CI", "WP", "outgateStatus", "", "ADMINS_SID"),
+        ("OA", "CIIO", "RPLCRC", "", "outgateEntry", "ADMINS_SID"),
+    ]),
+    ("The mail hosts read", [
+        ("A", "CI", "RPLC", "", "", "OUTGATE_SID"),
+        ("OA", "CI", "RPCR", "settings", "", "OUTGATE_SID"),
+        ("OA", "CI", "RPCR", "outgatePassword", "", "OUTGATE_SID"),
+        ("OA", "CI", "RPCR", "outgateStatus", "", "OUTGATE_SID"),
+        ("OD", "CI", "WP", "settings", "", "OUTGATE_SID"),
+        ("OD", "CI", "WP", "outgatePassword", "", "OUTGATE_SID"),
+        ("OD", "CI", "WP", "outgateStatus", "", "OUTGATE_SID"),
+    ]),
+    ("The agent reads, and writes the status and proofs", [
+        ("A", "CI", "RPLC", "", "", "AGENT_SID"),
+        ("OA", "CI", "RPCR", "settings", "", "AGENT_SID"),
+        ("OA", "CI", "RPCR", "outgatePassword", "", "AGENT_SID"),
+        ("OA", "CI", "RPWPCR", "outgateStatus", "", "AGENT_SID"),
+        ("OA", "CI", "WP", "outgateProof", "", "AGENT_SID"),
+        ("OD", "CI", "WP", "settings but outgateProof", "", "AGENT_SID"),
+        ("OD", "CI", "WP", "outgatePassword", "", "AGENT_SID"),
+    ]),
+]
+# For OU=people, beside those
+AD_ENTRIES = [
+    ("The user and gateways below his entry", [
+        ("OA", "CIIO", "CCDC", "outgateEntry", "user", "PS"),
+        ("OA", "CIIO", "RPLCRC", "", "outgateEntry", "CO"),
+        ("OA", "CIIO", "RPWPCR", "settings", "outgateEntry", "CO"),
+        ("OA", "CIIO", "WP", "outgatePassword", "outgateEntry", "CO"),
+        ("OA", "CIIO", "RPCR", "outgateStatus", "outgateEntry", "CO"),
+        ("OD", "CIIO", "WP", "outgateStatus", "outgateEntry", "CO"),
+        ("OA", "CIIO", "WP", "cn", "outgateEntry", "CO"),
+        ("OA", "CIIO", "WP", "name", "outgateEntry", "CO"),
+        ("OA", "CIIO", "RC", "", "outgateEntry", "OW"),
+    ]),
+    ("Administrators", [
+        ("OA", "CIIO", "CCDC", "outgateEntry", "user", "ADMINS_SID"),
+    ]),
+]
+# For one unit
+AD_DELEGATE = [
+    ("The members of the group STAFF_ADMINS_SID permit for this unit", [
+        ("OA", "CI", "RPWP", "outgateAllowed", "", "STAFF_ADMINS_SID"),
+    ]),
+]
 
 
 def ad_root(schema):
@@ -359,11 +450,58 @@ def ad_schema(schema):
     return text + AD_RELOAD
 
 
+def ad_rules(schema, sections):
+    """The lines of access rules, with the GUIDs of what they speak of."""
+    guids = {"": [""], "user": [AD_USER], "settings": [ad_settings(schema)],
+             **{name: [guid] for name, guid in AD_NAMES.items()}}
+    for kind in "attribute", "class":
+        guids |= {item["name"]: [ad_item(schema, kind, item)]
+                  for item in schema[kind]}
+    guids["settings but outgateProof"] = [
+        ad_item(schema, "attribute", item) for item in schema["attribute"]
+        if item["access"] == "setting" and item["name"] != "outgateProof"]
+    text = ""
+    for comment, rules in sections:
+        text += f"# {comment}\n"
+        for kind, flags, rights, what, where, who in rules:
+            for guid in guids[what]:
+                text += (f"({kind};{flags};{rights};{guid};"
+                         f"{guids[where][0]};{who})\n")
+    return text
+
+
+def ad_access(schema):
+    """For OU=people."""
+    return AD_ACCESS_NOTICE.format(
+        name="ad-access.sddl",
+        what="who may see and change what, in Active Directory"
+    ) + AD_ACCESS_WHO + ad_rules(schema, AD_ACCESS)
+
+
+def ad_entries(schema):
+    """For OU=people, beside ad_access()."""
+    return AD_ACCESS_NOTICE.format(
+        name="ad-entries.sddl",
+        what="gateways below a user's entry, in Active Directory"
+    ) + AD_ENTRIES_WHO + ad_rules(schema, AD_ENTRIES)
+
+
+def ad_delegate(schema):
+    """For one unit."""
+    return AD_ACCESS_NOTICE.format(
+        name="ad-delegate.sddl",
+        what="a unit with administrators of its own") + ad_rules(
+        schema, AD_DELEGATE)
+
+
 WRITERS = {
     "outgate.schema": openldap_schema,
     "outgate.ldif": openldap_ldif,
     "389-schema.ldif": ds389_schema,
     "ad-schema.ldif": ad_schema,
+    "ad-access.sddl": ad_access,
+    "ad-entries.sddl": ad_entries,
+    "ad-delegate.sddl": ad_delegate,
 }
 
 

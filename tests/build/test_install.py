@@ -78,6 +78,8 @@ class Installation(unittest.TestCase):
                          "usr/lib/ldap/outgate-seal.so",
                          "usr/share/outgate/outgate.conf.example",
                          "usr/share/outgate/exim-config/outgate.include",
+                         "usr/share/outgate/ldap-schema/389-access.ldif",
+                         "usr/share/outgate/ldap-schema/ad-access.sddl",
                          "usr/share/outgate/ldap-schema/outgate.schema"):
                 self.assertIn(name, files)
             self.make("uninstall", f"DESTDIR={folder}")
