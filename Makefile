@@ -166,12 +166,16 @@ TEST_PACKAGES := libcmocka-dev binutils perl faketime strace \
 	389-ds-base libnss3-tools samba-ad-dc samba-ad-provision \
 	python3-samba ldb-tools
 
+# The plug-in for 389, and that server.
+DIRSRV_PACKAGES := 389-ds-base 389-ds-base-dev
+
 .PHONY: packages test-packages
 packages:
 	@tests/lib/packages.sh $(PACKAGES)
 
 test-packages:
-	@tests/lib/packages.sh $(PACKAGES) $(TEST_PACKAGES) $(STATIC_PACKAGES)
+	@tests/lib/packages.sh $(PACKAGES) $(TEST_PACKAGES) $(STATIC_PACKAGES) \
+	    $(DIRSRV_PACKAGES)
 
 .PHONY: demo
 demo: packages

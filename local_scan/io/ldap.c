@@ -501,8 +501,8 @@ read_owner(struct session *s, LDAPMessage *entry, char owner[OG_OWNER_SIZE],
 	status = entry_values(s, entry, attribute, &values, err);
 	if (status != OG_OK)
 		return status;
-	usable = values.n == 1 && og_owner_set(owner, values.at[0].bv_val,
-				      values.at[0].bv_len);
+	usable = values.n == 1 &&
+		 og_owner_set(owner, values.at[0].bv_val, values.at[0].bv_len);
 	ber_memfree(values.at);
 	if (!usable)
 		return og_fail(err, OG_EINPUT,
@@ -1431,8 +1431,8 @@ find_owner(struct session *s, struct dn *dn, char owner[OG_OWNER_SIZE],
 	char *base = NULL;
 	enum og_status status;
 
-	memcpy(attribute, s->task->directory->owner_attribute,
-	    sizeof attribute);
+	memcpy(
+	    attribute, s->task->directory->owner_attribute, sizeof attribute);
 	status = dn_write(dn, 1, &base, err);
 	if (status == OG_OK) {
 		search.base = base;
@@ -1524,8 +1524,8 @@ visit_all(struct session *s, const struct search *search,
 		if (type == LDAP_RES_SEARCH_ENTRY)
 			status = visit_entry(s, message, visitor, err);
 		else if (type == LDAP_RES_SEARCH_RESULT)
-			(void)ldap_parse_result(s->ld, message, &code, NULL,
-			    NULL, NULL, NULL, 0);
+			(void)ldap_parse_result(
+			    s->ld, message, &code, NULL, NULL, NULL, NULL, 0);
 		(void)ldap_msgfree(message);
 		if (status != OG_OK)
 			return status;

@@ -24,6 +24,48 @@
 #ifdef DIRSRV
 static Slapi_ComponentId *identity;
 static int extension_type, extension;
+#else
+static Slapi_ComponentId *const identity = NULL;
+#endif
+
+static bool
+describe(Slapi_PBlock *pb)
+{
+	static char version[] = SLAPI_PLUGIN_VERSION_03;
+	static char id[] = NAME, vendor[] = "outgate", release[] = OG_VERSION;
+	static char says[] = "seals passwords of outbound gateways";
+	static Slapi_PluginDesc description = { id, vendor, release, says };
+
+	return slapi_pblock_set(pb, SLAPI_PLUGIN_VERSION, version) == 0 &&
+	       slapi_pblock_set(pb, SLAPI_PLUGIN_DESCRIPTION, &description) ==
+		   0;
+}
+
+static bool
+set_before(Slapi_PBlock *pb, const struct og_host_functions *functions)
+{
+	return slapi_pblock_set(pb, SLAPI_PLUGIN_PRE_ADD_FN,
+		   (void *)functions->before_add) == 0 &&
+	       slapi_pblock_set(pb, SLAPI_PLUGIN_PRE_MODIFY_FN,
+		   (void *)functions->before_modify) == 0;
+}
+
+static bool
+set_after(Slapi_PBlock *pb, const struct og_host_functions *functions)
+{
+	return slapi_pblock_set(pb, SLAPI_PLUGIN_POST_MODIFY_FN,
+		   (void *)functions->after_modify) == 0;
+}
+
+#ifdef DIRSRV
+static const struct og_host_functions *the_functions;
+
+/* 389 has one kind of function to a plug-in: this is a plug-in of its own. */
+static int
+init_after(Slapi_PBlock *pb)
+{
+	return describe(pb) && set_after(pb, the_functions) ? 0 : -1;
+}
 
 static void *
 make_nothing(void *object, void *parent)
@@ -40,23 +82,27 @@ free_nothing(void *kept, void *object, void *parent)
 	(void)object;
 	(void)parent;
 }
-#else
-static Slapi_ComponentId *const identity = NULL;
-#endif
 
 bool
-og_host_start(Slapi_PBlock *pb)
+og_host_start(Slapi_PBlock *pb, const struct og_host_functions *functions)
 {
-#ifdef DIRSRV
+	the_functions = functions;
 	return slapi_pblock_get(pb, SLAPI_PLUGIN_IDENTITY, &identity) == 0 &&
+	       describe(pb) && set_before(pb, functions) &&
 	       slapi_register_object_extension(NAME, SLAPI_EXT_OPERATION,
 		   make_nothing, free_nothing, &extension_type,
-		   &extension) == 0;
-#else
-	(void)pb;
-	return true;
-#endif
+		   &extension) == 0 &&
+	       slapi_register_plugin("postoperation", 1, "init_after",
+		   init_after, NAME " after", NULL, identity) == 0;
 }
+#else
+bool
+og_host_start(Slapi_PBlock *pb, const struct og_host_functions *functions)
+{
+	return describe(pb) && set_before(pb, functions) &&
+	       set_after(pb, functions);
+}
+#endif
 
 bool
 og_host_is_replicated(Slapi_PBlock *pb)

@@ -16,12 +16,22 @@
 #define OG_HOST_PASSWORD "outgatePassword"
 #define OG_HOST_STATUS "outgateStatus"
 
+/* Each returns 0, or what og_host_refuse() gives. */
+struct og_host_functions {
+	int (*before_add)(Slapi_PBlock *pb);
+	int (*before_modify)(Slapi_PBlock *pb);
+	int (*after_modify)(Slapi_PBlock *pb);
+};
+
 /*
- * Take what a plug-in needs at its start.
+ * Have the server call these, and take from it what the others here need.
  *
- * Returns false when the server does not give it.
+ * pb          as the init function has got it
+ * functions   static
+ *
+ * Returns false when the server does not agree.
  */
-bool og_host_start(Slapi_PBlock *pb);
+bool og_host_start(Slapi_PBlock *pb, const struct og_host_functions *functions);
 
 /* Does the operation come from another server of the same data? */
 bool og_host_is_replicated(Slapi_PBlock *pb);

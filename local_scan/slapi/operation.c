@@ -9,6 +9,9 @@
  * here.  What comes from another server
  * of the same data is left alone: two servers would differ otherwise.
  *
+ * Settings that are given and wrong are refused too, with the same words that a
+ * mail host would have for them.
+ *
  * After: a user who has changed what the password is sealed for, and not the
  * password, reads so in outgateStatus.  That is written by the server itself,
  * because users must not be able to write it.
@@ -17,6 +20,7 @@
 
 #include <string.h>
 
+#define ADDRESS "outgateAddress"
 #define RETYPE "retype the password: "
 
 static struct og_sealer the_sealer;
@@ -95,11 +99,52 @@ look_at_mod(const LDAPMod *mod, bool plain, bool *typed, struct og_error *err)
 	return og_sealer_look(mod->mod_bvalues[0], typed, err);
 }
 
+/* A setting that no mail host will use is refused while its user looks on. */
+static int
+look_at_settings(const struct og_settings *given, struct og_error *err)
+{
+	const char *attribute = "";
+
+	struct og_error why;
+
+	if (og_settings_check_given(given, &attribute, &why) == OG_OK)
+		return LDAP_SUCCESS;
+	(void)og_fail(err, OG_EINPUT, "%s %s", attribute, why.text);
+	return LDAP_CONSTRAINT_VIOLATION;
+}
+
+static int
+look_at_address(const struct berval *value, struct og_error *err)
+{
+	if (og_settings_is_address(value))
+		return LDAP_SUCCESS;
+	(void)og_fail(err, OG_EINPUT,
+	    ADDRESS " is not a plain address like jo.doe@partner.example");
+	return LDAP_CONSTRAINT_VIOLATION;
+}
+
+static int
+look_at_addresses(LDAPMod *const *mods, struct og_error *err)
+{
+	int code = LDAP_SUCCESS;
+	size_t i;
+
+	for (; code == LDAP_SUCCESS && *mods != NULL; mods++) {
+		if (is_operation(*mods, LDAP_MOD_DELETE) ||
+		    !og_host_is_type((*mods)->mod_type, ADDRESS, NULL))
+			continue;
+		for (i = 0; code == LDAP_SUCCESS && i < count_values(*mods);
+		     i++)
+			code = look_at_address((*mods)->mod_bvalues[i], err);
+	}
+	return code;
+}
+
 /* What is in the request, without a look at the entry. */
 static int
 look_at_mods(struct change *change, struct og_error *err)
 {
-	struct og_settings ignored = { 0 };
+	struct og_settings given = { 0 };
 	int code = LDAP_SUCCESS;
 	LDAPMod **mod;
 	bool plain;
@@ -118,7 +163,11 @@ look_at_mods(struct change *change, struct og_error *err)
 			code = said;
 		change->typed = change->typed || typed;
 	}
-	change->resets = og_settings_apply(&ignored, change->mods);
+	change->resets = og_settings_apply(&given, change->mods);
+	if (code == LDAP_SUCCESS)
+		code = look_at_settings(&given, err);
+	if (code == LDAP_SUCCESS)
+		code = look_at_addresses(change->mods, err);
 	return code;
 }
 
@@ -375,15 +424,33 @@ look_at_entry(
 }
 
 static int
-seal_entry(Slapi_Entry *entry, Slapi_Value *value, struct og_error *err)
+look_at_rest(Slapi_Entry *entry, const struct og_settings *settings,
+    struct og_error *err)
+{
+	static char type[] = ADDRESS;
+	Slapi_Attr *attribute = NULL;
+	Slapi_Value *value = NULL;
+	int code = look_at_settings(settings, err);
+	int hint;
+
+	if (slapi_entry_attr_find(entry, type, &attribute) != 0)
+		return code;
+	for (hint = slapi_attr_first_value(attribute, &value);
+	     code == LDAP_SUCCESS && hint != -1 && value != NULL;
+	     hint = slapi_attr_next_value(attribute, hint, &value))
+		code = look_at_address(slapi_value_get_berval(value), err);
+	return code;
+}
+
+static int
+seal_entry(Slapi_Entry *entry, Slapi_Value *value,
+    const struct og_settings *settings, struct og_error *err)
 {
 	const struct berval *octets = slapi_value_get_berval(value);
-	struct og_settings settings;
-	struct og_sealer_task task = { octets, entry, true, &settings };
+	struct og_sealer_task task = { octets, entry, true, settings };
 	char sealed[OG_SEALED_SIZE];
 	int code;
 
-	og_settings_read(entry, &settings);
 	code = og_sealer_seal(&the_sealer, &task, sealed, err);
 	if (code != LDAP_SUCCESS)
 		return code;
@@ -395,15 +462,19 @@ seal_entry(Slapi_Entry *entry, Slapi_Value *value, struct og_error *err)
 static int
 add(Slapi_PBlock *pb, Slapi_Entry *entry, struct og_error *err)
 {
+	struct og_settings settings;
 	Slapi_Value *value;
 	bool typed;
 	int code;
 
 	code = look_at_entry(entry, &value, &typed, err);
+	og_settings_read(entry, &settings);
+	if (code == LDAP_SUCCESS)
+		code = look_at_rest(entry, &settings, err);
 	if (code == LDAP_SUCCESS && typed && og_host_is_in_transaction(pb))
 		code = in_transaction(err);
 	if (code == LDAP_SUCCESS && typed)
-		code = seal_entry(entry, value, err);
+		code = seal_entry(entry, value, &settings, err);
 	if (code != LDAP_SUCCESS && value != NULL) {
 		const struct berval *octets = slapi_value_get_berval(value);
 

@@ -77,29 +77,14 @@ settle(const struct og_sealer *wanted, struct og_error *err)
 	return OG_OK;
 }
 
-static bool
-register_functions(Slapi_PBlock *pb)
-{
-	static char version[] = SLAPI_PLUGIN_VERSION_03;
-	static char id[] = "outgate-seal", vendor[] = "outgate";
-	static char release[] = OG_VERSION;
-	static char says[] = "seals passwords of outbound gateways";
-	static Slapi_PluginDesc description = { id, vendor, release, says };
-
-	return slapi_pblock_set(pb, SLAPI_PLUGIN_VERSION, version) == 0 &&
-	       slapi_pblock_set(pb, SLAPI_PLUGIN_DESCRIPTION, &description) ==
-		   0 &&
-	       slapi_pblock_set(pb, SLAPI_PLUGIN_PRE_ADD_FN,
-		   (void *)og_operation_before_add) == 0 &&
-	       slapi_pblock_set(pb, SLAPI_PLUGIN_PRE_MODIFY_FN,
-		   (void *)og_operation_before_modify) == 0 &&
-	       slapi_pblock_set(pb, SLAPI_PLUGIN_POST_MODIFY_FN,
-		   (void *)og_operation_after_modify) == 0;
-}
-
 int
 outgate_seal_init(Slapi_PBlock *pb)
 {
+	static const struct og_host_functions functions = {
+		.before_add = og_operation_before_add,
+		.before_modify = og_operation_before_modify,
+		.after_modify = og_operation_after_modify,
+	};
 	struct og_sealer sealer = { .dir = "" };
 	enum og_status status;
 	struct og_error err;
@@ -111,7 +96,7 @@ outgate_seal_init(Slapi_PBlock *pb)
 	status = read_arguments(argc, argv, &sealer, &err);
 	if (status == OG_OK)
 		status = settle(&sealer, &err);
-	if (status == OG_OK && (!og_host_start(pb) || !register_functions(pb)))
+	if (status == OG_OK && !og_host_start(pb, &functions))
 		status = og_fail(
 		    &err, OG_ESYSTEM, "the server does not take the plug-in");
 	if (status == OG_OK)

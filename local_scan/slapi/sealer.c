@@ -21,11 +21,12 @@ static int
 look_at_sealed(const struct berval *value, struct og_error *err)
 {
 	uint8_t der[OG_SEALED_DER_MAX];
+	char text[OG_SEALED_SIZE];
 	size_t n;
 
-	/* a NUL would hide the rest from the check */
-	if (strlen(value->bv_val) == value->bv_len &&
-	    og_sealed_decode(value->bv_val, der, &n, err) == OG_OK)
+	/* not the value itself: a NUL would hide the rest from the check */
+	if (og_text_copy(text, sizeof text, value->bv_val, value->bv_len) &&
+	    og_sealed_decode(text, der, &n, err) == OG_OK)
 		return LDAP_SUCCESS;
 	(void)og_fail(err, OG_EINPUT,
 	    OG_HOST_PASSWORD ": what begins with " OG_SEALED_PREFIX

@@ -9,6 +9,9 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "core/address.h"
 
 static const struct {
 	const char *attribute;
@@ -105,4 +108,25 @@ og_settings_check(const struct og_settings *settings,
 	};
 
 	return og_gateway_check(&record, gateway, attribute, err);
+}
+
+enum og_status
+og_settings_check_given(const struct og_settings *given, const char **attribute,
+    struct og_error *err)
+{
+	static const char host[] = "a.example", login[] = "a";
+	struct og_settings filled = *given;
+	struct og_gateway ignored;
+
+	if (filled.host.state == OG_VALUE_ABSENT)
+		og_value_set(&filled.host, host, strlen(host));
+	if (filled.login.state == OG_VALUE_ABSENT)
+		og_value_set(&filled.login, login, strlen(login));
+	return og_settings_check(&filled, &ignored, attribute, err);
+}
+
+bool
+og_settings_is_address(const struct berval *value)
+{
+	return og_address_valid(value->bv_val, value->bv_len);
 }

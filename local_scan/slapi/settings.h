@@ -36,4 +36,15 @@ OG_MUST_CHECK enum og_status og_settings_check(
     const struct og_settings *settings, struct og_gateway *gateway,
     const char **attribute, struct og_error *err);
 
+/*
+ * Are those that are given of the form they must have?  One that is missing is
+ * no fault: it may be there, or come later.  As og_gateway_check() otherwise.
+ */
+OG_MUST_CHECK enum og_status og_settings_check_given(
+    const struct og_settings *given, const char **attribute,
+    struct og_error *err);
+
+/* The same for one of outgateAddress. */
+bool og_settings_is_address(const struct berval *value);
+
 #endif

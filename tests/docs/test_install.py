@@ -9,6 +9,7 @@ section in a fence is what it must have printed.
 
 import pathlib
 import re
+import subprocess
 import sys
 import unittest
 
@@ -20,7 +21,7 @@ import tap
 import world
 from debian import Site, sections, type_section
 from sandbox import run
-from world import PARTNER
+from world import PARTNER, PARTNER_PASSWORDS
 
 site = None
 
@@ -108,6 +109,19 @@ class Page(unittest.TestCase):
 
     def test_7_the_first_gateway(self):
         self.type("The first gateway")
+
+    def test_7_typed_by_the_user(self):
+        # the plug-in in Debian's slapd, which runs as a user of its own
+        jo = "uid=jo,ou=staff,ou=people,dc=org,dc=example"
+        ldif = "\n".join([
+            f"dn: {jo}", "changetype: modify", "replace: outgatePassword",
+            f"outgatePassword: {PARTNER_PASSWORDS['jo.doe']}", ""])
+        subprocess.run(
+            ["ldapmodify", "-x", "-H", "ldapi:///", "-D", jo, "-w",
+             "jo-secret"], input=ldif, text=True, check=True,
+            stdout=subprocess.DEVNULL)
+        found = run("slapcat", "-a", "(uid=jo)", "-o", "ldif-wrap=no")
+        self.assertIn("\noutgatePassword: {CMS}", found)
 
     def test_8_trying_it(self):
         self.type("Trying it")

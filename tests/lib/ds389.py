@@ -6,8 +6,8 @@
         found = server.search("(uid=jo)", "mail", bind=server.root)
 
 The instance is made of the package's own template, without the set-up tool,
-which wants systemd.  Everything lies in one directory, the process is a child
-that ends with the test; the rest is as in slapd.py.
+which wants systemd.  Everything lies in one directory of a sandbox (sandbox.py),
+the process is a child that ends with the test; the rest is as in slapd.py.
 """
 
 import atexit
@@ -22,6 +22,7 @@ import subprocess
 import tempfile
 import time
 
+import sandbox
 from slapd import (
     Client, NO_SUCH_OBJECT, SlapdError, check, die_with_parent, free_port,
     socket_uri)
@@ -86,7 +87,8 @@ class Ds389(Client):
 
     def __init__(self, suffix="dc=org,dc=example", schema=(),
                  certificate=None, host="localhost"):
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="og389."))
+        self.directory = pathlib.Path(tempfile.mkdtemp(
+            prefix="389.", dir=sandbox.folder()))
         self.suffix = suffix
         self.host = host
         self.process = None

@@ -63,8 +63,6 @@ class Site:
         SECRET.write_text(service[1] + "\n")
         os.chown(SECRET, 0, pwd.getpwnam("Debian-exim").pw_gid)
         os.chmod(SECRET, 0o640)
-        # the look-up gives up root before it reads the authorities
-        os.chmod(sandbox.folder(), 0o755)
         (folder / "outgate.conf").write_text(CONF.format(
             uri=uri, service=service[0], secret=SECRET, ca=ca, base=base,
             more=more))

@@ -18,10 +18,10 @@ import sandbox
 import tap
 from ds389 import Ds389
 from intents import (
-    ALL, ANONYMOUS, CHANGES, COMPARES, Case, DELEGATED, DELEGATED_READS,
-    DENIED, JO, OCTETS, OK, OWNER, PASSWORD, PEOPLE, READS, SCHEMA,
-    SELF_CHANGES, SELF_READS, SERVICE, STAFF, SUFFIX, USER, VALUES,
-    base64_line, change, pick)
+    ALL, ANONYMOUS, CARETAKER, CARETAKER_READS, CHANGES, COMPARES, Case,
+    DELEGATED, DELEGATED_READS, DENIED, JO, KIM, OCTETS, OK, OWNER, PASSWORD,
+    PEOPLE, READS, SCHEMA, SELF_CHANGES, SELF_READS, SERVICE, STAFF, STUDENT,
+    SUFFIX, USER, VALUES, base64_line, change, pick)
 
 LEGACY = """\
 aci: (targetattr != "userPassword || aci")(version 3.0; acl "read anything";
@@ -36,9 +36,12 @@ aci: (targetattr = "uid || cn || sn || mail || ou || creatorsName")
 """
 # As many sites have it: one's own entry is one's own, and so are the entries
 # below it, for a personal address book.
-WIDE = LEGACY + """\
+# One account, Kim's, looks after all.
+WIDE = LEGACY + f"""\
 aci: (targetattr = "*")(version 3.0; acl "write your own";
   allow (all) userdn = "ldap:///self" or userdn = "ldap:///parent";)
+aci: (targetattr = "*")(version 3.0; acl "look after people";
+  allow (all) userdn = "ldap:///{KIM}";)
 """
 
 # LDAP result codes that mean something else here
@@ -196,6 +199,14 @@ class WideAccess(Case389):
                for sentence, *row in WIDE_CHANGES])
     def change(self, ldif, code):
         self.expect_change(OWNER, ldif, code)
+
+    @tap.rows(CARETAKER)
+    def caretaker(self, ldif, code):
+        self.expect_change(STUDENT, ldif, code)
+
+    @tap.rows(CARETAKER_READS)
+    def caretaker_reads(self, base, query, attributes, values):
+        self.expect_read(STUDENT, base, query, attributes, values)
 
     @tap.rows([(f"write-own-entry rules: {sentence}", *row)
                for sentence, *row in SELF_READS])

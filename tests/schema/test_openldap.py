@@ -23,11 +23,11 @@ sys.path.insert(0, str(TOP / "tests" / "lib"))
 
 import tap  # noqa: E402
 from intents import (  # noqa: E402
-    ADMIN, AGENT, ALL, ASSERTION, CHANGES, COMPARES, Case, DELEGATED,
-    DELEGATED_READS, DENIED, JO, KIM,
-    OCTETS, OK, OTHER, OWNER, PASSWORD, PEOPLE, READS, SCHEMA, SELF_CHANGES,
-    SELF_READS, SERVICE, STAFF, STUDENT, SUFFIX, VALUES, account, base64_line,
-    change, entry, gateway)
+    ADMIN, AGENT, ALL, ASSERTION, CARETAKER, CARETAKER_READS, CHANGES,
+    COMPARES, Case, DELEGATED, DELEGATED_READS, DENIED, JO, KIM, OCTETS, OK,
+    OTHER, OWNER, PASSWORD, PEOPLE, READS, SCHEMA, SELF_CHANGES, SELF_READS,
+    SERVICE, STAFF, STUDENT, SUFFIX, VALUES, account, base64_line, change,
+    entry, gateway)
 from slapd import ANONYMOUS, EXTERNAL, Slapd, check  # noqa: E402
 
 # slapd.init.ldif of Debian's slapd
@@ -176,6 +176,14 @@ class WideAccess(Case):
                for sentence, *row in SELF_CHANGES])
     def change(self, ldif, code):
         self.expect_change(OWNER, ldif, code)
+
+    @tap.rows(CARETAKER)
+    def caretaker(self, ldif, code):
+        self.expect_change(STUDENT, ldif, code)
+
+    @tap.rows(CARETAKER_READS)
+    def caretaker_reads(self, base, query, attributes, values):
+        self.expect_read(STUDENT, base, query, attributes, values)
 
     def test_caretaker(self):
         """who looks after people may still add entries below them"""
