@@ -11,6 +11,7 @@ by sAMAccountName, and the classes of outgate are there without being added.
 import base64
 import pathlib
 import re
+import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -254,7 +255,7 @@ PEOPLE_LDIF = [
     change(f"cn=outgate admins,{SERVICES}", "add member", PAT),
     change(f"cn=staff outgate admins,{SERVICES}", "add member", LEE),
 ]
-# Made by the user, whose they are then.
+# Made by the user, whose they are then; None is the domain's administrator.
 BELOW = [
     (CHILD_OWNER, entry(
         PARTNER, "objectClass: outgateEntry", *GATEWAY,
@@ -264,6 +265,7 @@ BELOW = [
     (OWNER, entry(
         OTHER, "objectClass: outgateEntry",
         "outgateAddress: jo@other.example", f"outgatePassword: {PASSWORD}")),
+    (None, change(PARTNER, "add outgateStatus", "works")),
 ]
 SERVICES_LDIF = [
     entry(SERVICES, UNIT),
@@ -323,9 +325,6 @@ class CaseAd(Case):
               "PEOPLE_LDIF")
         for who, ldif in self.below:
             check(self.server.modify(ldif, who or self.server.root), ldif)
-        check(self.server.modify(
-            change(PARTNER, "add outgateStatus", "works"), self.server.root),
-            "status")
 
     def everything(self):
         """What is in ou=people; groups show as memberOf."""
@@ -378,6 +377,39 @@ class Flat(CaseAd):
     @tap.rows(FLAT)
     def change(self, who, ldif, code):
         self.expect_change(who, ldif, code)
+
+
+class Readme(CaseAd):
+    """What an administrator types."""
+
+    files = "access",
+    below = ()
+
+    def test_rules(self):
+        """the commands of README.md load the rules as they are tested"""
+        page = (SCHEMA / "README.md").read_text()
+        block = next(block for block in re.findall(
+            r"(?m)(?:^    .*\n)+", page) if "ad-access.sddl >rules" in block)
+        typed = f"OU=typed,{SUFFIX}"
+        check(self.server.modify(entry(typed, UNIT), self.server.root), typed)
+        for old, new in (
+                ("S-1-5-21-1-2-3-1104", self.server.sids["ADMINS_SID"]),
+                ("S-1-5-21-1-2-3-1105", self.server.sids["OUTGATE_SID"]),
+                ("S-1-5-21-1-2-3-1106", self.server.sids["AGENT_SID"]),
+                ("OU=people,DC=example,DC=com", typed),
+                ("ad-access.sddl", str(SCHEMA / "ad-access.sddl")),
+                ("samba-tool dsacl set",
+                 f"samba-tool dsacl set -s {self.server.conf}")):
+            self.assertIn(old, block)
+            block = block.replace(old, new)
+        subprocess.run(["sh", "-e", "-c", block], check=True,
+                       cwd=self.server.directory, stdout=subprocess.DEVNULL)
+        self.assertEqual(self.rules(typed), self.rules(PEOPLE))
+        self.assertIn("OD;", self.rules(typed))
+
+    def rules(self, dn):
+        text = self.server.tool("dsacl", "get", f"--objectdn={dn}")
+        return text.partition("\n")[2].partition("S:")[0]
 
 
 class Module(module.Questions, CaseAd):
