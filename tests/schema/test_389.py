@@ -96,7 +96,10 @@ VALUES_389 = pick(VALUES, {
     "two hosts are refused": CLASSES,
     "two passwords are refused": CLASSES,
     "two permissions are refused": CLASSES,
-})
+}) + [
+    ("a length is not enforced", change(
+        JO, "replace outgatePassword", "{CMS}" + "A" * 5465), OK),
+]
 
 WIDE_CHANGES = pick(SELF_CHANGES, lacks={
     "a new gateway of another class as well is refused":
