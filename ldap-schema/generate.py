@@ -269,12 +269,12 @@ AD_ACCESS_WHO = """\
 # in front of those that allow, which is how README.md loads them.
 """
 AD_ENTRIES_WHO = """\
-# ADMINS_SID stands for the group "outgate admins".  CO is whoever makes a gateway
-# entry, OW the owner of one: without that line an owner may change the access
-# list.
+# ADMINS_SID stands for the group "outgate admins".  CO is whoever makes a
+# gateway entry, OW the owner of one: without that line an owner may change the
+# access list, and with Samba 4.17 he may nevertheless.
 #
-# Only for domain controllers that ask for the right to write each attribute of a
-# new entry; README.md tells which do, and what happens with others.
+# Only for domain controllers that ask for the right to write each attribute of
+# a new entry; README.md tells which do, and what happens with others.
 """
 # (comment, [(allowed or denied, flags, rights, of what, in what, who)])
 # For OU=people

@@ -739,6 +739,23 @@ CARETAKER = [
            "objectClass: outgateAccount", "uid: new", "cn: New", "sn: New",
            "outgateStatus: fine"), DENIED),
 ]
+# The same by one who administers outgate as well
+ADMIN_CARETAKER = [
+    ("an administrator and caretaker does not write a password",
+     change(JO, "replace outgatePassword", "mine"), DENIED),
+    ("an administrator and caretaker does not add a gateway with a password",
+     gateway(NEW, "outgatePassword: mine"), DENIED),
+    ("an administrator and caretaker does not write a status",
+     change(JO, "replace outgateStatus", "fine"), DENIED),
+    ("an administrator and caretaker does not add a gateway with a status",
+     gateway(NEW, "outgateStatus: fine"), DENIED),
+    ("an administrator and caretaker does not add one that is a user too",
+     gateway(NEW, "objectClass: extensibleObject", "uid: sam"), DENIED),
+    ("an administrator and caretaker gives a gateway no other class",
+     change(PARTNER, "add objectClass", "labeledURIObject"), DENIED),
+    ("an administrator and caretaker gives a gateway no other attribute",
+     change(PARTNER, "add description", "mine"), DENIED),
+]
 CARETAKER_READS = [
     ("a caretaker reads no settings, proofs, passwords", JO, "(uid=jo)",
      [*SETTINGS, *SECRETS], []),

@@ -18,10 +18,11 @@ import sandbox
 import tap
 from ds389 import Ds389
 from intents import (
-    ALL, ANONYMOUS, CARETAKER, CARETAKER_READS, CHANGES, COMPARES, Case,
-    DELEGATED, DELEGATED_READS, DENIED, JO, KIM, OCTETS, OK, OWNER, PASSWORD,
-    PEOPLE, READS, SCHEMA, SELF_CHANGES, SELF_READS, SERVICE, STAFF, STUDENT,
-    SUFFIX, USER, VALUES, base64_line, change, pick)
+    ADMIN, ADMIN_CARETAKER, ALL, ANONYMOUS, CARETAKER, CARETAKER_READS,
+    CHANGES, COMPARES, Case, DELEGATED, DELEGATED_READS, DENIED, JO, KIM,
+    OCTETS, OK, OWNER, PASSWORD, PAT, PEOPLE, READS, SCHEMA, SELF_CHANGES,
+    SELF_READS, SERVICE, STAFF, STUDENT, SUFFIX, USER, VALUES, base64_line,
+    change, pick)
 
 LEGACY = """\
 aci: (targetattr != "userPassword || aci")(version 3.0; acl "read anything";
@@ -36,12 +37,12 @@ aci: (targetattr = "uid || cn || sn || mail || ou || creatorsName")
 """
 # As many sites have it: one's own entry is one's own, and so are the entries
 # below it, for a personal address book.
-# One account, Kim's, looks after all.
+# Two accounts look after all: Kim's, and Pat's, who administers outgate too.
 WIDE = LEGACY + f"""\
 aci: (targetattr = "*")(version 3.0; acl "write your own";
   allow (all) userdn = "ldap:///self" or userdn = "ldap:///parent";)
 aci: (targetattr = "*")(version 3.0; acl "look after people";
-  allow (all) userdn = "ldap:///{KIM}";)
+  allow (all) userdn = "ldap:///{KIM} || ldap:///{PAT}";)
 """
 
 # LDAP result codes that mean something else here
@@ -95,7 +96,10 @@ VALUES_389 = pick(VALUES, {
     "two hosts are refused": CLASSES,
     "two passwords are refused": CLASSES,
     "two permissions are refused": CLASSES,
-})
+}) + [
+    ("a length is not enforced", change(
+        JO, "replace outgatePassword", "{CMS}" + "A" * 5465), OK),
+]
 
 WIDE_CHANGES = pick(SELF_CHANGES, lacks={
     "a new gateway of another class as well is refused":
@@ -199,6 +203,10 @@ class WideAccess(Case389):
                for sentence, *row in WIDE_CHANGES])
     def change(self, ldif, code):
         self.expect_change(OWNER, ldif, code)
+
+    @tap.rows(ADMIN_CARETAKER)
+    def administrator(self, ldif, code):
+        self.expect_change(ADMIN, ldif, code)
 
     @tap.rows(CARETAKER)
     def caretaker(self, ldif, code):

@@ -23,11 +23,11 @@ sys.path.insert(0, str(TOP / "tests" / "lib"))
 
 import tap  # noqa: E402
 from intents import (  # noqa: E402
-    ADMIN, AGENT, ALL, ASSERTION, CARETAKER, CARETAKER_READS, CHANGES,
-    COMPARES, Case, DELEGATED, DELEGATED_READS, DENIED, JO, KIM, OCTETS, OK,
-    OTHER, OWNER, PASSWORD, PEOPLE, READS, SCHEMA, SELF_CHANGES, SELF_READS,
-    SERVICE, STAFF, STUDENT, SUFFIX, VALUES, account, base64_line, change,
-    entry, gateway)
+    ADMIN, ADMIN_CARETAKER, AGENT, ALL, ASSERTION, CARETAKER, CARETAKER_READS,
+    CHANGES, COMPARES, Case, DELEGATED, DELEGATED_READS, DENIED, JO, KIM,
+    OCTETS, OK, OTHER, OWNER, PASSWORD, PAT, PEOPLE, READS, SCHEMA,
+    SELF_CHANGES, SELF_READS, SERVICE, STAFF, STUDENT, SUFFIX, VALUES, account,
+    base64_line, change, entry, gateway)
 from slapd import ANONYMOUS, EXTERNAL, Slapd, check  # noqa: E402
 
 # slapd.init.ldif of Debian's slapd
@@ -38,10 +38,12 @@ access to * by * read
 """
 
 # As many sites have it: one's own entry is one's own, and so are the entries
-# below it, for a personal address book.  One account, Kim's, looks after all.
+# below it, for a personal address book.  Two accounts look after all: Kim's, and
+# Pat's, who administers outgate too.
 SELF_RULES = f"""
 access to attrs=userPassword by self write by anonymous auth by * none
-access to dn.subtree="{PEOPLE}" by dn.exact="{KIM}" write by * break
+access to dn.subtree="{PEOPLE}" by dn.exact="{KIM}" write
+  by dn.exact="{PAT}" write by * break
 access to dn.regex="^.+,(uid=[^,]+,ou=staff,{PEOPLE})$"
   by dn.exact,expand="$1" write
 access to * by self write by users read
@@ -176,6 +178,10 @@ class WideAccess(Case):
                for sentence, *row in SELF_CHANGES])
     def change(self, ldif, code):
         self.expect_change(OWNER, ldif, code)
+
+    @tap.rows(ADMIN_CARETAKER)
+    def administrator(self, ldif, code):
+        self.expect_change(ADMIN, ldif, code)
 
     @tap.rows(CARETAKER)
     def caretaker(self, ldif, code):
