@@ -100,6 +100,8 @@ install: all
 	install -D -m 0644 -t $(MAN)/man1 docs/man/outgate.1
 	install -D -m 0644 -t $(MAN)/man5 docs/man/outgate.conf.5
 	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif
+	cd ldap-schema/tools && find . -type f \
+	    -exec install -D -m 0644 {} $(SHARE)/tools/{} \;
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so \
@@ -113,7 +115,11 @@ uninstall:
 PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
 	exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
 	iproute2 util-linux mount python3
-TEST_PACKAGES := libcmocka-dev binutils perl faketime strace
+TEST_PACKAGES := libcmocka-dev binutils perl faketime strace \
+	chromium chromium-driver python3-selenium python3-ldap \
+	php-cli php-ldap php-xml php-curl php-gd php-gmp php-mbstring php-zip
+# Not installed but unpacked: tests/lib/debs.sh says why.
+UNPACKED_PACKAGES := phpldapadmin ldap-account-manager
 
 .PHONY: packages test-packages
 packages:
@@ -121,6 +127,7 @@ packages:
 
 test-packages:
 	@tests/lib/packages.sh $(PACKAGES) $(TEST_PACKAGES) $(STATIC_PACKAGES)
+	@tests/lib/debs.sh $(BUILD)/debs $(UNPACKED_PACKAGES)
 
 .PHONY: demo
 demo: packages
@@ -132,7 +139,7 @@ CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/test_, \
 	directory module allocation proof seal),$(UNIT_TESTS))
 SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
 	tests/cli/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
-	tests/static/test_*.py tests/abi7/test_*.py tests/docs/test_*.py)
+	tests/tools/test_*.py tests/static/test_*.py tests/abi7/test_*.py tests/docs/test_*.py)
 ASAN := $(BUILD)/asan
 PROVE := CMOCKA_MESSAGE_OUTPUT=TAP prove -e ''
 
