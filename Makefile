@@ -102,6 +102,8 @@ install: all
 	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif
 	cd ldap-schema/tools && find . -type f \
 	    -exec install -D -m 0644 {} $(SHARE)/tools/{} \;
+	chmod 0755 $(SHARE)/tools/ldif/gateway.sh \
+	    $(SHARE)/tools/python/gateway.py
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so \
