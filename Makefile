@@ -31,12 +31,21 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard $(1)/*.c))
 LIB_OBJECTS  := $(call objects,local_scan/core) $(call objects,local_scan/io)
 EXIM_OBJECTS := $(call objects,local_scan/exim)
 CLI_OBJECTS  := $(call objects,local_scan/cli)
+SLAPI_OBJECTS := $(call objects,local_scan/slapi)
+# The plug-in for 389 is the same source with that server's header.
+DIRSRV_OBJECTS := $(SLAPI_OBJECTS:.o=.dirsrv.o)
+SLAPI_INCLUDE ?= /usr/include
+DIRSRV_INCLUDE ?= /usr/include/dirsrv
+NSPR_INCLUDE ?= /usr/include/nspr
+ifneq ($(wildcard $(SLAPI_INCLUDE)/slapi-plugin.h),)
+PLUGIN := $(BUILD)/outgate-seal.so
+endif
 TEST_OBJECTS := $(call objects,tests/lib)
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
 .PHONY: all
 all: $(BUILD)/outgate.so $(BUILD)/outgate $(BUILD)/outgate.include \
-	$(BUILD)/bounce.txt
+	$(BUILD)/bounce.txt $(PLUGIN)
 
 # ---- what is built ----
 
@@ -56,6 +65,25 @@ $(BUILD)/outgate.so: $(EXIM_OBJECTS) $(BUILD)/liboutgate.a local_scan/exim/outga
 	$(CC) -shared $(OG_LDFLAGS) $(OG_CFLAGS) -Wl,--exclude-libs,ALL \
 	    -Wl,--version-script=local_scan/exim/outgate.map -o $@ \
 	    $(EXIM_OBJECTS) $(BUILD)/liboutgate.a $(LIBS)
+
+# -z nodelete: OpenSSL, which it brings, must not be unloaded from a server.
+LINK_SEAL = $(CC) -shared $(OG_LDFLAGS) $(OG_CFLAGS) -Wl,-z,nodelete \
+	-Wl,--exclude-libs,ALL \
+	-Wl,--version-script=local_scan/slapi/outgate-seal.map
+
+$(BUILD)/outgate-seal.so: $(SLAPI_OBJECTS) $(BUILD)/liboutgate.a local_scan/slapi/outgate-seal.map
+	$(LINK_SEAL) -o $@ $(SLAPI_OBJECTS) $(BUILD)/liboutgate.a $(LIBS)
+
+$(BUILD)/%.dirsrv.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(OG_CPPFLAGS) -DDIRSRV -isystem $(DIRSRV_INCLUDE) \
+	    -isystem $(NSPR_INCLUDE) $(OG_CFLAGS) -MMD -MP -c -o $@ $<
+
+.PHONY: dirsrv
+dirsrv: $(BUILD)/outgate-seal-389.so
+
+$(BUILD)/outgate-seal-389.so: $(DIRSRV_OBJECTS) $(BUILD)/liboutgate.a local_scan/slapi/outgate-seal.map
+	$(LINK_SEAL) -o $@ $(DIRSRV_OBJECTS) $(BUILD)/liboutgate.a $(LIBS)
 
 $(BUILD)/outgate: $(CLI_OBJECTS) $(BUILD)/liboutgate.a
 	$(CC) $(OG_LDFLAGS) $(OG_CFLAGS) -o $@ $^ $(LIBS) -ljansson
@@ -86,12 +114,15 @@ unit: $(UNIT_TESTS) $(BUILD)/outgate.so
 
 SHARE := $(DESTDIR)$(PREFIX)/share/outgate
 MODULE_DIR := $(DESTDIR)$(PREFIX)/lib/exim4/local_scan
+PLUGIN_DIR := $(DESTDIR)$(PREFIX)/lib/ldap
+DIRSRV_DIR := $(DESTDIR)$(PREFIX)/lib/$(shell $(CC) -print-multiarch)/dirsrv/plugins
 MAN := $(DESTDIR)$(PREFIX)/share/man
 
-.PHONY: install uninstall
+.PHONY: install install-dirsrv uninstall
 install: all
 	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/outgate
 	install -D -m 0644 -t $(MODULE_DIR) $(BUILD)/outgate.so
+	$(if $(PLUGIN),install -D -m 0644 -t $(PLUGIN_DIR) $(PLUGIN))
 	install -D -m 0644 -t $(SHARE) outgate.conf.example
 	install -D -m 0644 -t $(SHARE)/exim-config $(BUILD)/outgate.include \
 	    $(BUILD)/bounce.txt
@@ -105,8 +136,13 @@ install: all
 	chmod 0755 $(SHARE)/tools/ldif/gateway.sh \
 	    $(SHARE)/tools/python/gateway.py
 
+# For a host where 389 runs; nothing else of outgate is needed there.
+install-dirsrv: dirsrv
+	install -D -m 0755 $(BUILD)/outgate-seal-389.so $(DIRSRV_DIR)/outgate-seal.so
+
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/outgate $(MODULE_DIR)/outgate.so \
+	    $(PLUGIN_DIR)/outgate-seal.so $(DIRSRV_DIR)/outgate-seal.so \
 	    $(MAN)/man1/outgate.1 $(MAN)/man5/outgate.conf.5
 	rm -rf $(SHARE)
 	-rmdir --ignore-fail-on-non-empty $(MODULE_DIR)
@@ -115,7 +151,7 @@ uninstall:
 
 # What a fresh Debian 12 lacks: to build and run it, and to test it.
 PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
-	exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
+	slapi-dev exim4-daemon-heavy exim4-dev slapd ldap-utils swaks openssl \
 	iproute2 util-linux mount python3
 TEST_PACKAGES := libcmocka-dev binutils perl faketime strace \
 	chromium chromium-driver python3-selenium python3-ldap \
@@ -140,7 +176,7 @@ demo: packages
 CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/test_, \
 	directory module allocation proof seal),$(UNIT_TESTS))
 SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
-	tests/cli/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
+	tests/slapi/test_*.py tests/cli/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
 	tests/tools/test_*.py tests/static/test_*.py tests/abi7/test_*.py tests/docs/test_*.py)
 ASAN := $(BUILD)/asan
 PROVE := CMOCKA_MESSAGE_OUTPUT=TAP prove -e ''

@@ -23,6 +23,34 @@ is_text(const char *at, size_t len)
 	return true;
 }
 
+static bool
+is_printable(const char *at, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		if (at[i] < ' ' || at[i] > '~')
+			return false;
+	}
+	return true;
+}
+
+bool
+og_owner_set(char owner[OG_OWNER_SIZE], const char *at, size_t len)
+{
+	struct og_text text;
+	size_t i;
+
+	og_text_start(&text, owner, OG_OWNER_SIZE);
+	if (is_printable(at, len)) {
+		og_text_put_octets(&text, at, len);
+	} else {
+		for (i = 0; i < len; i++)
+			og_text_putf(&text, "%02x", (unsigned char)at[i]);
+	}
+	return text.len > 0 && !text.truncated;
+}
+
 void
 og_value_set(struct og_value *value, const char *at, size_t len)
 {

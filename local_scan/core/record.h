@@ -31,6 +31,15 @@ enum og_lookup {
 /* What names a user for ever: entryUUID is 36 octets, others may be longer. */
 #define OG_OWNER_SIZE 65
 
+/*
+ * Take an owner attribute's only value.  entryUUID is text; where the owner is
+ * another attribute it may be octets (objectGUID), which are written in
+ * hexadecimal.
+ *
+ * Returns false when it is empty or too long.
+ */
+bool og_owner_set(char owner[OG_OWNER_SIZE], const char *at, size_t len);
+
 /* A value of one attribute of a gateway, 256 octets at most. */
 #define OG_VALUE_SIZE 257
 enum og_value_state {

@@ -489,45 +489,22 @@ search_receive(struct session *s, const struct search *search,
 
 /* The user. */
 
-static bool
-is_printable(const struct berval *value)
-{
-	size_t i;
-
-	for (i = 0; i < value->bv_len; i++) {
-		if (value->bv_val[i] < ' ' || value->bv_val[i] > '~')
-			return false;
-	}
-	return true;
-}
-
-/*
- * entryUUID is text; where the owner is another attribute it may be octets
- * (objectGUID), which are written in hexadecimal.
- */
 static enum og_status
 read_owner(struct session *s, LDAPMessage *entry, char owner[OG_OWNER_SIZE],
     struct og_error *err)
 {
 	const char *attribute = s->task->directory->owner_attribute;
 	struct values values;
-	struct og_text text;
 	enum og_status status;
-	size_t i;
+	bool usable;
 
 	status = entry_values(s, entry, attribute, &values, err);
 	if (status != OG_OK)
 		return status;
-	og_text_start(&text, owner, OG_OWNER_SIZE);
-	if (values.n == 1 && is_printable(&values.at[0]))
-		og_text_put_octets(
-		    &text, values.at[0].bv_val, values.at[0].bv_len);
-	else if (values.n == 1)
-		for (i = 0; i < values.at[0].bv_len; i++)
-			og_text_putf(&text, "%02x",
-			    (unsigned)(unsigned char)values.at[0].bv_val[i]);
+	usable = values.n == 1 && og_owner_set(owner, values.at[0].bv_val,
+				      values.at[0].bv_len);
 	ber_memfree(values.at);
-	if (text.len == 0 || text.truncated)
+	if (!usable)
 		return og_fail(err, OG_EINPUT,
 		    "the user's entry has no usable owner attribute");
 	return OG_OK;

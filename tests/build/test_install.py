@@ -30,8 +30,8 @@ EXIM_API = {"expand_string", "header_list", "host_checking", "log_write",
             "smtp_batched_input", "smtp_input", "string_copy_function"}
 
 
-def symbols(kind):
-    table = sandbox.run("nm", "-D", kind, BUILD / "outgate.so")
+def symbols(kind, name="outgate.so"):
+    table = sandbox.run("nm", "-D", kind, BUILD / name)
     return {line.split()[-1] for line in table.splitlines()}
 
 
@@ -51,6 +51,18 @@ class Module(unittest.TestCase):
         self.assertLessEqual(EXIM_API, exported)
 
 
+class Plugin(unittest.TestCase):
+    def test_it_exports_the_name_that_the_server_is_given_and_no_other(self):
+        self.assertEqual(symbols("--defined-only", "outgate-seal.so"),
+                         {"outgate_seal_init"})
+
+    def test_the_example_names_it_and_the_place_it_is_installed_in(self):
+        text = (TOP / "ldap-schema/openldap-plugin.ldif").read_text()
+        self.assertIn("\nolcPlugin: preoperation "
+                      "/usr/lib/ldap/outgate-seal.so outgate_seal_init\n",
+                      text)
+
+
 class Installation(unittest.TestCase):
     def make(self, target, *words):
         sandbox.run("make", "-s", "-C", TOP, f"BUILD={BUILD}", target, *words)
@@ -63,6 +75,7 @@ class Installation(unittest.TestCase):
                      if path.is_file()}
             for name in ("usr/bin/outgate",
                          "usr/lib/exim4/local_scan/outgate.so",
+                         "usr/lib/ldap/outgate-seal.so",
                          "usr/share/outgate/outgate.conf.example",
                          "usr/share/outgate/exim-config/outgate.include",
                          "usr/share/outgate/ldap-schema/outgate.schema"):

@@ -22,6 +22,7 @@ MAY_INCLUDE = {
     "io": {"core", "io"},
     "exim": {"core", "io", "exim"},
     "cli": {"core", "io", "cli"},
+    "slapi": {"core", "io", "slapi"},
 }
 
 # The pure functions of libc, and what the compiler puts in by itself.
@@ -39,6 +40,7 @@ LIBRARY = {
                    "io/keydir.c", "io/keydir.h", "io/memory.c"},
     r"<local_scan\.h>": {"exim/host.h"},
     r"<jansson\.h>": {"cli/explain.c"},
+    r"<slapi-plugin\.h>": {"slapi/host.h"},
 }
 
 BANNED = ("strcpy", "strcat", "sprintf", "vsprintf", "strtok", "atoi",
@@ -78,6 +80,15 @@ class Layers(unittest.TestCase):
             called = {line.split()[-1] for line in table.splitlines()}
             called = {word for word in called if not word.startswith("og_")}
             self.assertLessEqual(called, CORE_MAY_CALL, path.name)
+
+    def test_the_plug_in_calls_no_banned_function(self):
+        plugin = subprocess.run(
+            ["nm", "-D", "-u", BUILD / "outgate-seal.so"], check=True,
+            text=True, stdout=subprocess.PIPE).stdout
+        called = {line.split()[-1].partition("@")[0]
+                  for line in plugin.splitlines()}
+        self.assertFalse(called & set(BANNED))
+        self.assertIn("slapi_pblock_get", called)
 
     def test_the_module_calls_no_banned_function(self):
         module = subprocess.run(
