@@ -22,6 +22,7 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 import sandbox
 from sandbox import run
+from sealing import Keys
 from slapd import Slapd, check, die_with_parent, free_port
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -29,6 +30,7 @@ BUILD = pathlib.Path(os.environ.get("BUILD", TOP / "build")).resolve()
 SCHEMA = TOP / "ldap-schema"
 TOOLS = "/usr/share/outgate/tools"
 WAIT_S = 30
+KEY = "2026-01-02"
 
 SUFFIX = "dc=org,dc=example"
 STAFF = f"ou=staff,ou=people,{SUFFIX}"
@@ -57,27 +59,33 @@ def unpack(package):
 
 
 def directory(**more):
-    """A server with ldap-schema/ as its README tells, and the example."""
+    """A server with ldap-schema/ as its README tells, and the example.
+
+    It seals what users type; returns the server and the mail host's keys.
+    """
+    keys = Keys(KEY)
     slapd = Slapd(directory=sandbox.folder() / "ldap", dynamic=True,
                   database=DEBIAN_RULES, **more)
     os.chmod(slapd.directory, 0o755)
     try:
+        run("cp", "-r", keys.certificates, "/etc/ldap/outgate-seal")
         slapd.start()
         slapd.configure_file(SCHEMA / "outgate.ldif", "ldapadd")
-        for name in "index", "access":
+        for name in "index", "access", "plugin":
             slapd.configure_file(SCHEMA / f"openldap-{name}.ldif")
         slapd.add_file(SCHEMA / "example.ldif")
     except BaseException:
         slapd.stop()
+        keys.close()
         raise
-    return slapd
+    return slapd, keys
 
 
 class Case(unittest.TestCase):
-    """What the directory has afterwards; "slapd" is the one in use."""
+    """What the directory has afterwards."""
 
-    def renew(self, slapd):
-        self.slapd = slapd
+    def renew(self, slapd, keys):
+        self.slapd, self.keys = slapd, keys
         slapd.clear()
         slapd.add_file(SCHEMA / "example.ldif")
 
@@ -113,10 +121,11 @@ class Case(unittest.TestCase):
         return self.entry(dn)["outgatepassword"][0]
 
     def expect_password(self, dn, typed, instead_of=None):
-        """What rests there is what was typed."""
-        values = self.entry(dn).get("outgatepassword")
-        self.assertEqual(values, [typed])
-        self.assertNotEqual(values, [instead_of])
+        """What rests there is what was typed, sealed."""
+        value, = self.entry(dn).get("outgatepassword", [])
+        self.assertNotEqual(value, instead_of)
+        self.assertNotIn(typed, value)
+        self.assertEqual(self.keys.content(value, KEY)["secret"], typed)
 
 
 class PhpLdapAdmin:

@@ -34,20 +34,30 @@ GATEWAY = {"address": "kim.poe@partner.example",
            "host": "smtp.partner.example", "login": "kim.poe",
            "password": "kim-partner"}
 
-# Sentence, field, what is typed, what the page says then.
+# Sentence, what is typed, what the page says then.
 REFUSED = [
-    ("a port that is no number", "port", "abc", "outgateport"),
-    ("an address with a letter beyond ASCII", "address",
-     "j\u00f6@partner.example", "outgateaddress"),
-    ("a server with a letter beyond ASCII", "host",
-     "smtp.p\u00e4rtner.example", "outgatehost"),
+    ("a port that is no number", {"port": "abc"}, "outgateport"),
+    ("an address with a letter beyond ASCII",
+     {"address": "j\u00f6@partner.example"}, "outgateaddress"),
+    ("a server with a letter beyond ASCII",
+     {"host": "smtp.p\u00e4rtner.example"}, "outgatehost"),
+    ("a server that is none, and a password for it",
+     {"host": "localhost", "password": "x"},
+     "outgateHost is not a host name like smtp.partner.example"),
+    ("a password, and no login to go with it",
+     {"login": "", "password": "x"}, "outgateLogin is missing"),
+    ("a password that is too long", {"password": "x" * 257},
+     "the password is longer than 256 octets"),
+    ("a sealed value that is none", {"password": "{CMS}secret"},
+     "type the password itself"),
 ]
 
 
 def setUpModule():
-    global site, slapd, browser
+    global site, slapd, keys, browser
     install()
-    slapd = directory()
+    slapd, keys = directory()
+    unittest.addModuleCleanup(keys.close)
     unittest.addModuleCleanup(slapd.stop)
     site = PhpLdapAdmin(slapd)
     unittest.addModuleCleanup(site.stop)
@@ -57,7 +67,7 @@ def setUpModule():
 
 class Tool(Case):
     def setUp(self):
-        self.renew(slapd)
+        self.renew(slapd, keys)
         browser.forget()
 
     def log_in(self, name, password=None):
@@ -132,6 +142,14 @@ class Own(Tool):
         self.expect_entry(JO, outgateaddress=["jo@partner.example"],
                           outgatepassword=[before])
 
+    def test_another_server_asks_for_the_password_again(self):
+        self.set_password(JO, "old")
+        self.form("jo")
+        self.fill_in(host="smtp.other.example")
+        self.save()
+        self.choose(FORM)
+        self.assertIn("retype the password", browser.value(FIELD("status")))
+
     def test_the_password_alone_is_changed(self):
         before = self.set_password(JO, "old")
         self.form("jo")
@@ -190,10 +208,10 @@ class Own(Tool):
 class Refused(Tool):
     @tap.rows([(f"refused, and the page says why: {sentence}", *row)
                for sentence, *row in REFUSED])
-    def refused(self, field, typed, said):
+    def refused(self, typed, said):
         before = self.entry(JO)
         self.form("jo")
-        self.fill_in(**{field: typed})
+        self.fill_in(**typed)
         browser.click(UPDATE)
         browser.expect("Your settings have not been saved.")
         browser.expect(said)

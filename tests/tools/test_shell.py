@@ -35,9 +35,10 @@ ASKS = ("Send as this address", "Server", "Encryption", "Port", "Login there",
 
 
 def setUpModule():
-    global slapd
+    global slapd, keys
     install()
-    slapd = directory()
+    slapd, keys = directory()
+    unittest.addModuleCleanup(keys.close)
     unittest.addModuleCleanup(slapd.stop)
 
 
@@ -93,7 +94,7 @@ def own(slave):
 
 class Tool(Case):
     def setUp(self):
-        self.renew(slapd)
+        self.renew(slapd, keys)
 
     def talk(self, *words, answers, code=0):
         terminal = Terminal(*words)
