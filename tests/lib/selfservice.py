@@ -153,6 +153,48 @@ class PhpLdapAdmin:
         self.url, self.stop = self.web.url, self.web.stop
 
 
+class LdapAccountManager:
+    """Debian's LDAP Account Manager, set up as docs/self-service.md tells."""
+
+    CONFIG = """\
+ServerURL: {uri}
+Passwd: lam
+defaultLanguage: en_GB.utf8
+scriptRights: 750
+cachetimeout: 5
+searchLimit: 0
+useTLS: no
+followReferrals: false
+pagedResults: false
+accessLevel: 100
+activeTypes: user
+types: suffix_user: ou=people,{suffix}
+types: attr_user: #uid;#cn;#mail
+types: modules_user: inetOrgPerson,outgateAccount
+loginMethod: search
+loginSearchSuffix: ou=people,{suffix}
+loginSearchFilter: uid=%USER%
+tools: treeViewSuffix: ou=people,{suffix}
+"""
+
+    def __init__(self, slapd):
+        unpack("ldap-account-manager")
+        here = pathlib.Path("/usr/share/ldap-account-manager")
+        state = pathlib.Path("/var/lib/ldap-account-manager")
+        # what the package's script does when it is installed
+        for name in "config", "sess", "tmp":
+            (here / name).symlink_to(state / name)
+        for name in "profiles", "pdf":
+            run("cp", "-r", here / "config-samples" / name,
+                state / "config/templates")
+        (state / "config/lam.conf").write_text(self.CONFIG.format(
+            uri=slapd.ldapi, suffix=SUFFIX))
+        run("cp", f"{TOOLS}/ldap-account-manager/outgateAccount.inc",
+            here / "lib/modules/")
+        self.web = Web(here)
+        self.url, self.stop = self.web.url + "templates/", self.web.stop
+
+
 class Web:
     """PHP's own web server on loopback, for one folder."""
 
@@ -241,6 +283,12 @@ class Browser:
     def link(self, text):
         """Follow the link with these words."""
         self.act(By.PARTIAL_LINK_TEXT, text, lambda element: element.click())
+
+    def button(self, text):
+        """Press what says this, be it a button or a word on a tab."""
+        self.act(By.XPATH, f"//*[self::button or self::span or self::a]"
+                 f"[contains(normalize-space(text()),'{text}')]",
+                 lambda element: element.click())
 
     def label(self, text):
         """Click the label with exactly these words."""
