@@ -16,6 +16,7 @@ from selenium import webdriver
 from selenium.common.exceptions import (
     ElementNotInteractableException, StaleElementReferenceException,
     TimeoutException)
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
@@ -283,6 +284,11 @@ class Browser:
     def link(self, text):
         """Follow the link with these words."""
         self.act(By.PARTIAL_LINK_TEXT, text, lambda element: element.click())
+
+    def context_click(self, text):
+        """The other mouse button, on a node of a tree."""
+        self.act(By.PARTIAL_LINK_TEXT, text, lambda element: ActionChains(
+            self.driver).context_click(element).perform())
 
     def button(self, text):
         """Press what says this, be it a button or a word on a tab."""

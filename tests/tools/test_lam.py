@@ -6,6 +6,7 @@ Its self-service pages are not part of the version that Debian has.  So users
 log in where administrators do, and the directory sees to it that they are none.
 """
 
+import base64
 import pathlib
 import sys
 import unittest
@@ -22,7 +23,9 @@ if __name__ == "__main__":
 
 from selfservice import (
     JO, KIM, SAM, Browser, Case, LdapAccountManager, directory, install)
+from slapd import check
 
+OTHER = f"cn=other,{JO}"
 PAGE = "Send as another address"
 STOP = "Stop sending as another address"
 BUTTON = "button[name=form_subpage_outgateAccount_attributes_{}]".format
@@ -177,6 +180,53 @@ class Own(Tool):
         browser.button("Save")
         browser.expect(said)
         self.assertEqual(self.entry(JO), before)
+
+
+class TreeView(Tool):
+    """Entries below the user's own, by the names of the schema."""
+
+    def open_tree(self, dn):
+        self.log_in("jo")
+        browser.open(f"{site.url}tools/treeView.php?dn="
+                     + base64.b64encode(dn.encode()).decode())
+        browser.expect("Internal attributes")
+
+    def create(self):
+        self.open_tree(JO)
+        browser.context_click("uid=jo")
+        browser.link("Create a child entry")
+        browser.choose("#objectClasses", "outgateEntry")
+        browser.click("#btn_next")
+        for name, value in (
+                ("cn", "other"), ("outgateAddress", "jo@other.example"),
+                ("outgateHost", "smtp.other.example"),
+                ("outgateLogin", "jo"), ("outgatePassword", "there")):
+            browser.type(f"#lam_attr_{name}", value)
+        browser.click("#btn_save")
+        browser.expect("cn=other")
+
+    def test_one_more_gateway_is_created(self):
+        self.create()
+        browser.wait(lambda: self.entry(OTHER), "no entry")
+        self.expect_entry(OTHER, objectclass=["outgateEntry"],
+                          outgateaddress=["jo@other.example"],
+                          outgatehost=["smtp.other.example"],
+                          outgatelogin=["jo"])
+        self.expect_password(OTHER, "there")
+
+    def test_it_is_changed_and_keeps_its_password(self):
+        check(slapd.add(
+            f"dn: {OTHER}\nobjectClass: outgateEntry\ncn: other\n"
+            "outgateAddress: jo@other.example\noutgateLogin: jo\n"
+            "outgateHost: smtp.other.example\noutgatePassword: there\n",
+            slapd.root), OTHER)
+        before = self.entry(OTHER)["outgatepassword"]
+        self.open_tree(OTHER)
+        browser.type("#lam_attr_outgateAddress", "jo.doe@other.example")
+        browser.button("Save")
+        browser.wait(lambda: self.entry(OTHER)["outgateaddress"] ==
+                     ["jo.doe@other.example"], "not saved")
+        self.expect_entry(OTHER, outgatepassword=before)
 
 
 class Others(Tool):
