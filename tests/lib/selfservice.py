@@ -221,9 +221,11 @@ class Browser:
     """A headless Chromium that knows nobody.
 
     What it looks for may still be on its way: every look waits.
+
+    images  show them; without, pages are there sooner
     """
 
-    def __init__(self):
+    def __init__(self, images=False):
         home = sandbox.folder() / "home"
         home.mkdir(exist_ok=True)
         options = webdriver.ChromeOptions()
@@ -235,6 +237,8 @@ class Browser:
                      "--window-size=1000,900", "--lang=en-GB",
                      f"--user-data-dir={home}/chromium"):
             options.add_argument(word)
+        if not images:
+            options.add_argument("--blink-settings=imagesEnabled=false")
         # Chromium and its driver write below these.
         os.environ.update(HOME=str(home), TMPDIR=str(home))
         self.driver = webdriver.Chrome(

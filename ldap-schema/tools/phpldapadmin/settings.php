@@ -28,7 +28,6 @@ $config->custom->appearance['action_after_creation'] = 0;
 
 /* Attributes have no schema names and numbers for users. */
 $config->custom->appearance['show_schema_link'] = false;
-$config->custom->appearance['show_attribute_notes'] = false;
 
 /* A page between "Update Object" and the directory would show attributes by
  * the schema's names. */

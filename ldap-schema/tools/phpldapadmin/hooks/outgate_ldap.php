@@ -61,9 +61,7 @@ class outgate_ldap extends ldap_pla {
 		else
 			$said = array(
 				'title' => 'Your settings have not been saved.',
-				'body' => ldap_error_msg(
-					$this->getErrorMessage($method),
-					$this->getErrorNum($method)),
+				'body' => $this->getErrorMessage($method),
 				'type' => 'error');
 		system_message($said);
 		return $done;
