@@ -8,6 +8,7 @@ by the web server of the machine, if it has one.  PHP serves them by itself.
 
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import unittest
@@ -49,6 +50,15 @@ access to * by * read
 def install():
     """What an administrator installs: the tools are taken from there."""
     run("make", "-s", "-C", TOP, f"BUILD={BUILD}", "install")
+
+
+def recipe(heading, number=0):
+    """What docs/self-service.md tells to type: an indented block below a
+    heading, without the indent."""
+    page = (TOP / "docs/self-service.md").read_text()
+    section = re.split(r"(?m)^#+ ", page.partition(f"# {heading}\n")[2])[0]
+    found = re.findall(r"(?m)(?:^    .*\n)+", section)
+    return re.sub(r"(?m)^    ", "", found[number])
 
 
 def unpack(package):
@@ -141,15 +151,11 @@ class PhpLdapAdmin:
             "?>", f"$servers->setValue('server','host','{slapd.ldapi}');\n"
             f"$servers->setValue('server','base',array('{SUFFIX}'));\n?>")
         # and what the page tells to do
-        text = text.replace("newServer('ldap_pla')",
-                            "newServer('outgate_ldap')").replace(
-            "?>", f"require '{TOOLS}/phpldapadmin/settings.php';\n?>")
+        run("sh", "-ec", recipe("phpLDAPadmin"))
+        server, settings = recipe("phpLDAPadmin", 1).splitlines()
+        text = text.replace("$servers->newServer('ldap_pla');", server
+                            ).replace("?>", f"{settings}\n?>")
         (here / "config/config.php").write_text(text)
-        run("cp", "-r", f"{TOOLS}/phpldapadmin/creation",
-            f"{TOOLS}/phpldapadmin/modification",
-            "/etc/phpldapadmin/templates/")
-        run("cp", f"{TOOLS}/phpldapadmin/hooks/outgate_ldap.php",
-            here / "hooks/classes/")
         self.web = Web(here / "htdocs")
         self.url, self.stop = self.web.url, self.web.stop
 
@@ -190,8 +196,7 @@ tools: treeViewSuffix: ou=people,{suffix}
                 state / "config/templates")
         (state / "config/lam.conf").write_text(self.CONFIG.format(
             uri=slapd.ldapi, suffix=SUFFIX))
-        run("cp", f"{TOOLS}/ldap-account-manager/outgateAccount.inc",
-            here / "lib/modules/")
+        run("sh", "-ec", recipe("LDAP Account Manager"))
         self.web = Web(here)
         self.url, self.stop = self.web.url + "templates/", self.web.stop
 

@@ -52,7 +52,8 @@ def setUpModule():
     unittest.addModuleCleanup(slapd.stop)
     site = LdapAccountManager(slapd)
     unittest.addModuleCleanup(site.stop)
-    browser = Browser()
+    # the list of users is worked by its icons
+    browser = Browser(images=True)
     unittest.addModuleCleanup(browser.quit)
 
 
@@ -72,11 +73,14 @@ class Tool(Case):
         browser.click("#btn_checklogin")
         browser.expect("User count")
 
-    def page(self, name, dn):
-        """outgate's page of an account; by its address, as by the list."""
+    def account(self, name, dn):
+        """An account, by the pencil in the list of users."""
         self.log_in(name)
-        browser.open(f"{site.url}account/edit.php?type=user&DN="
-                     + urllib.parse.quote(dn))
+        browser.click("a[title=Edit][href*='%s']" % urllib.parse.quote(
+            dn, safe=""))
+
+    def page(self, name, dn):
+        self.account(name, dn)
         browser.button(PAGE)
 
     def own_page(self, name, dn):
@@ -244,9 +248,7 @@ class Others(Tool):
 
     def test_a_user_administers_nothing(self):
         before = self.entry(SAM)
-        self.log_in("jo")
-        browser.open(f"{site.url}account/edit.php?type=user&DN="
-                     + urllib.parse.quote(SAM))
+        self.account("jo", SAM)
         browser.type("[name=sn_0], [name=sn]", "Doe")
         browser.button("Save")
         browser.expect("Insufficient access")

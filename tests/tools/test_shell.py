@@ -22,7 +22,8 @@ if __name__ == "__main__":
     sandbox.enter()
 
 from selfservice import (
-    JO, KIM, SUFFIX, TOOLS, WAIT_S, Case, directory, install)
+    JO, KIM, MIA, SAM, SUFFIX, TOOLS, WAIT_S, Case, directory, install,
+    recipe)
 
 SHELL = f"{TOOLS}/ldif/gateway.sh"
 PYTHON = f"{TOOLS}/python/gateway.py"
@@ -37,7 +38,7 @@ ASKS = ("Send as this address", "Server", "Encryption", "Port", "Login there",
 def setUpModule():
     global slapd, keys
     install()
-    slapd, keys = directory()
+    slapd, keys = directory(ldap=True)
     unittest.addModuleCleanup(keys.close)
     unittest.addModuleCleanup(slapd.stop)
 
@@ -188,6 +189,43 @@ class Shell(Tool):
         for secret in "jo-secret", "typed-there", "dHlwZWQtdGhlcmU", \
                 "am8tc2VjcmV0":
             self.assertNotIn(secret, text)
+
+
+class ByHand(Tool):
+    """What docs/self-service.md tells to type, as it stands."""
+
+    def test_ldapmodify(self):
+        self.talk("sh", "-ec", "printf 'There: '; " + recipe("A terminal", 1),
+                  answers=[("There", "by hand"),
+                           ("Enter LDAP Password", "jo-secret")])
+        self.expect_entry(JO, outgatehost=["smtp.partner.example"],
+                          outgatelogin=["jo.doe"])
+        self.expect_password(JO, "by hand")
+
+    def test_the_class_for_everybody_of_a_unit(self):
+        folder = sandbox.folder()
+        self.talk("sh", "-ec", f"cd {folder}; " + recipe("Other tools"),
+                  answers=[("Enter LDAP Password", "pat-secret"),
+                           ("Enter LDAP Password", "pat-secret")])
+        for dn in JO, MIA, SAM:
+            self.expect_entry(dn, objectclass=[
+                "inetOrgPerson", "outgateAccount"])
+        self.expect_entry(KIM, objectclass=["inetOrgPerson"])
+
+
+class Network(Tool):
+    """A directory that offers no TLS gets no password."""
+
+    def test_gateway_sh_asks_for_none(self):
+        said = self.talk(SHELL, "-H", f"ldap://127.0.0.1:{slapd.ldap_port}/",
+                         "jo", answers=[], code=1)
+        self.assertNotIn("password", said)
+
+    def test_gateway_py_asks_for_none(self):
+        said = self.talk(PYTHON, "--uri",
+                         f"ldap://127.0.0.1:{slapd.ldap_port}/", "--user",
+                         "jo", "show", answers=[], code=1)
+        self.assertNotIn("password", said)
 
 
 class Python(Tool):

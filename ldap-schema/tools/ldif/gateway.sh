@@ -26,9 +26,15 @@ case $user in
 '' | *[!A-Za-z0-9._@-]*) echo "$user: not a login name" >&2; exit 64 ;;
 esac
 
-# Over a network only with TLS; -ZZ is for ldap:, the others have it.
-set -- -x -o ldif-wrap=no
-[ -z "$uri" ] || set -- "$@" -H "$uri"
+# Over a network only with TLS; -ZZ is for ldap:, the others have it or need it
+# not.  So it has to be known which it is.
+conf=/etc/ldap/ldap.conf
+uri=${uri:-${LDAPURI:-}}
+[ -n "$uri" ] || [ ! -r $conf ] || uri=$(
+    sed -n 's/^[ \t]*[Uu][Rr][Ii][ \t]\{1,\}\([^ \t]*\).*/\1/p' $conf |
+        tail -n 1)
+[ -n "$uri" ] || { echo "which directory? name it with -H" >&2; exit 64; }
+set -- -x -o ldif-wrap=no -H "$uri"
 case $uri in ldap:*) set -- "$@" -ZZ ;; esac
 
 restore() { stty echo 2>/dev/null || :; }
