@@ -140,6 +140,10 @@ install: all
 	    docs/man/outgate-schema.5
 	install -D -m 0644 -t $(SHARE)/ldap-schema ldap-schema/*.schema ldap-schema/*.ldif \
 	    ldap-schema/*.sddl
+	cd ldap-schema/tools && find . -type f \
+	    -exec install -D -m 0644 {} $(SHARE)/tools/{} \;
+	chmod 0755 $(SHARE)/tools/ldif/gateway.sh \
+	    $(SHARE)/tools/python/gateway.py
 
 # For a host where 389 runs; nothing else of outgate is needed there.
 install-dirsrv: dirsrv
@@ -164,7 +168,11 @@ PACKAGES := gcc make libc6-dev libldap-dev libssl-dev libjansson-dev \
 TEST_PACKAGES := libcmocka-dev binutils perl faketime strace \
 	dovecot-pop3d fetchmail getmail6 \
 	389-ds-base libnss3-tools samba-ad-dc samba-ad-provision \
-	python3-samba ldb-tools
+	python3-samba ldb-tools \
+	chromium chromium-driver python3-selenium python3-ldap \
+	php-cli php-ldap php-xml php-curl php-gd php-gmp php-mbstring php-zip
+# Not installed but unpacked: tests/lib/debs.sh says why.
+UNPACKED_PACKAGES := phpldapadmin ldap-account-manager
 
 # The plug-in for 389, and that server.
 DIRSRV_PACKAGES := 389-ds-base 389-ds-base-dev
@@ -176,6 +184,7 @@ packages:
 test-packages:
 	@tests/lib/packages.sh $(PACKAGES) $(TEST_PACKAGES) $(STATIC_PACKAGES) \
 	    $(DIRSRV_PACKAGES)
+	@tests/lib/debs.sh $(BUILD)/debs $(UNPACKED_PACKAGES)
 
 .PHONY: demo
 demo: packages
@@ -187,7 +196,7 @@ CORE_TESTS := $(filter-out $(addprefix $(BUILD)/tests/test_, \
 	directory module allocation proof seal diary),$(UNIT_TESTS))
 SCRIPTS = $(wildcard tests/build/test_*.py tests/schema/test_*.py \
 	tests/slapi/test_*.py tests/cli/test_*.py tests/agent/test_*.py \
-	tests/e2e/test_*.py tests/demo/test_*.py \
+	tests/tools/test_*.py tests/e2e/test_*.py tests/demo/test_*.py \
 	tests/static/test_*.py tests/abi7/test_*.py tests/docs/test_*.py)
 ASAN := $(BUILD)/asan
 PROVE := CMOCKA_MESSAGE_OUTPUT=TAP prove -e ''

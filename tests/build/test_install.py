@@ -81,7 +81,9 @@ class Installation(unittest.TestCase):
                          "usr/share/outgate/exim-config/outgate.include",
                          "usr/share/outgate/ldap-schema/389-access.ldif",
                          "usr/share/outgate/ldap-schema/ad-access.sddl",
-                         "usr/share/outgate/ldap-schema/outgate.schema"):
+                         "usr/share/outgate/ldap-schema/outgate.schema",
+                         "usr/share/outgate/tools/ldif/gateway.sh",
+                         "usr/share/outgate/tools/phpldapadmin/settings.php"):
                 self.assertIn(name, files)
             self.make("uninstall", f"DESTDIR={folder}")
             left = [path for path in pathlib.Path(folder).rglob("*")
