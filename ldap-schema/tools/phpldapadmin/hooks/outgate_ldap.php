@@ -30,9 +30,9 @@ class outgate_ldap extends ldap_pla {
 	}
 
 	/* phpLDAPadmin 1.2.6.3 keeps name and password encrypted for a session,
-	 * in a form that it cannot take apart again in one of 256
-	 * cases; every page of that session is an error then.  Another attempt
-	 * has another random part. */
+	 * in a form that it cannot take apart again in one of 256 cases; every
+	 * page of that session is an error then.  Another attempt has another
+	 * random part. */
 	protected function setLogin($user, $pass, $method = null) {
 		$method = $this->getMethod($method);
 		do {
