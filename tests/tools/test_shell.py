@@ -308,7 +308,7 @@ class Python(Tool):
         self.assertIn("Invalid credentials", said)
 
     def test_a_login_name_is_no_filter(self):
-        said = self.talk(PYTHON, "--user", "*", "show", code=1, answers=[])
+        said = self.talk(PYTHON, "--user", "j*", "show", code=1, answers=[])
         self.assertIn("knows no user", said)
 
     def test_passwords_are_not_seen(self):

@@ -13,6 +13,8 @@
  * What the directory says about a value it refuses is shown: phpLDAPadmin
  * shows the kind of the error only.
  *
+ * It mends two faults of phpLDAPadmin's on the way, each told where it is.
+ *
  * It lies in hooks/classes, where phpLDAPadmin finds it by its name.
  */
 class outgate_ldap extends ldap_pla {
@@ -25,6 +27,39 @@ class outgate_ldap extends ldap_pla {
 		ldap_get_option($this->connect($method),
 			LDAP_OPT_DIAGNOSTIC_MESSAGE, $more);
 		return $more ? $text . ': ' . htmlspecialchars($more) : $text;
+	}
+
+	/* phpLDAPadmin 1.2.6.3 keeps name and password encrypted for a session,
+	 * in a form that it cannot take apart again in one of 256 cases; every
+	 * page of that session is an error then.  Another attempt has another
+	 * random part. */
+	protected function setLogin($user, $pass, $method = null) {
+		$method = $this->getMethod($method);
+		do {
+			$done = parent::setLogin($user, $pass, $method);
+			$kept = $_SESSION['USER'][$this->index][$method] ??
+				array();
+		} while (! self::is_whole($kept['name'] ?? '') ||
+			! self::is_whole($kept['pass'] ?? ''));
+		return $done;
+	}
+
+	/* Can blowfish_decrypt() read this? */
+	public static function is_whole($kept) {
+		$parts = explode('::', base64_decode($kept), 3);
+		return count($parts) < 3 ||
+			strlen($parts[1]) ==
+			openssl_cipher_iv_length(SESSION_CIPHER);
+	}
+
+	/* phpLDAPadmin remembers with the entries of its tree which form is in
+	 * use, and "add value" fails for an entry that nobody has unfolded. */
+	public function dnExists($dn, $method = null) {
+		$found = parent::dnExists($dn, $method);
+		$tree = get_cached_item($this->index, 'tree');
+		if ($found && $tree && ! $tree->getEntry($dn))
+			$tree->addEntry($dn);
+		return $found;
 	}
 
 	public function modify($dn, $attrs, $method = null) {
