@@ -412,6 +412,17 @@ class Agent(Case):
                         self.has(page, piece)
         self.assertGreater(count, 25)
 
+    def test_the_page_for_users_has_no_other_sentences(self):
+        """What users look up are the agent's sentences"""
+        page = squeeze(self.page)
+        table = rows(text("docs/send-as.md"), "status",
+                     "what it means, and what to do")
+        spans = [span for status, _ in table for span in code_spans(status)]
+        self.assertGreater(len(spans), 10)
+        for span in spans:
+            for piece in re.split(r" *\.\.\. *", span):
+                self.has(page, piece)
+
 
 class Macros(Case):
     page = text("docs/install-exim.md")
