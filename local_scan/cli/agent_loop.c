@@ -394,6 +394,14 @@ reap(struct loop *loop)
 
 /* The loop. */
 
+/* Once is once, however long it takes. */
+static bool
+may_list(const struct loop *loop)
+{
+	return loop->lister.pid == 0 &&
+	    !(loop->agent->once && loop->listing_since_ms != 0);
+}
+
 static void
 start_what_is_due(struct loop *loop)
 {
@@ -402,7 +410,7 @@ start_what_is_due(struct loop *loop)
 	if (loop->watcher.pid == 0 && !loop->agent->once &&
 	    now >= loop->watch_ms)
 		start_watcher(loop);
-	if (loop->lister.pid == 0 && now >= loop->list_ms)
+	if (may_list(loop) && now >= loop->list_ms)
 		start_lister(loop);
 	start_workers(loop);
 }
@@ -420,7 +428,7 @@ wait_for_something(struct loop *loop)
 	int64_t until_ms = INT64_MAX;
 	int64_t wait_ms;
 
-	if (loop->lister.pid == 0)
+	if (may_list(loop))
 		sooner(&until_ms, loop->list_ms);
 	if (loop->watcher.pid == 0 && !loop->agent->once)
 		sooner(&until_ms, loop->watch_ms);

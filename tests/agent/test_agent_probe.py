@@ -248,6 +248,17 @@ class Failures(Probe):
         self.has("leads to no server on the Internet")
         self.assertEqual(hostile.sessions(), [])
 
+    def test_once_is_once_however_long_it_takes(self):
+        hostile.play("auth_silent")
+        world.once()
+        self.has(f"^{HOST} cannot be reached")
+        hostile.play("auth_silent")
+        world.seal(JO, "another password")
+        before = world.operations()
+        world.once()
+        # a list each second would be dozens
+        self.assertLess(world.operations() - before, 20)
+
     def test_who_waits_at_a_silent_server_holds_up_nobody(self):
         hostile.play("auth_silent")
         more = [f"cn=silent{n},{JO}" for n in range(10)]

@@ -244,6 +244,22 @@ class Unit(Case):
                 if "outgate-agent" in line]
         self.assertEqual(mine, [], done.stdout)
 
+    def test_what_exims_group_may_read_is_hidden_but_its_memory(self):
+        hidden = [path.lstrip("-") for name, value in self.options()
+                  if name == "InaccessiblePaths" for path in value.split()]
+        exim = pwd.getpwnam("Debian-exim").pw_gid
+        world.submit("jo", None, ["x@outside.example"], "in the spool")
+        mounts = world.command("find", "/etc/exim4", "/var/spool/exim4",
+                               "/var/log/exim4", "-type", "f", "-gid",
+                               str(exim), "-perm", "-040")
+        found = subprocess.run(mounts, check=True, text=True,
+                               stdout=subprocess.PIPE).stdout.split()
+        self.assertIn("/etc/exim4/passwd.client", found)
+        self.assertEqual(
+            [path for path in found
+             if not path.startswith("/var/spool/exim4/outgate/") and
+             not any(path.startswith(f"{there}/") for there in hidden)], [])
+
     def test_systemd_finds_little_that_is_exposed(self):
         done = self.analyze("security", "--offline=true", "--no-pager",
                             "--threshold=20", self.PATH)

@@ -24,6 +24,8 @@ from world import JO, MIA_GATEWAY, OUTSIDE, SAM, STAFF, WAIT_S, World, wait
 STATE = pathlib.Path("/var/lib/outgate")
 KEY = pathlib.Path("/etc/outgate/proof/p1.key")
 USER = "outgate"
+# in the directory of the machine's architecture
+FAKETIME = next(pathlib.Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 
 JO_AWAY = "jo.doe@partner.example"
 TEAM = "team@partner.example"
@@ -91,7 +93,11 @@ class AgentWorld(World):
         """The words that run a program where Exim's files are."""
         mounts = "; ".join(f"mount --bind {a} {b}"
                            for a, b in self.org.binds())
-        shift = f"faketime -f {faketime} " if faketime else ""
+        # faketime(1) shares a name below /dev/shm with other sandboxes'
+        # processes of the same number; the agent clears its environment, so
+        # that the library must not look there again
+        shift = (f"env LD_PRELOAD={FAKETIME} FAKETIME={faketime} "
+                 "FAKETIME_CACHE_DURATION=1000000 ") if faketime else ""
         return ["unshare", "--mount", "sh", "-e", "-c",
                 f'{mounts}; exec {shift}"$@"', "sh", *map(str, words)]
 
