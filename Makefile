@@ -215,7 +215,7 @@ check: test-packages
 	@$(MAKE) --no-print-directory -s SANITIZE=1 BUILD=$(ASAN) unit
 	BUILD=$(BUILD) $(PROVE) $(UNIT_TESTS)
 	BUILD=$(ASAN) $(PROVE) $(patsubst $(BUILD)/%,$(ASAN)/%,$(UNIT_TESTS))
-	BUILD=$(BUILD) prove -e '' --timer -j 2 $(SCRIPTS)
+	BUILD=$(BUILD) prove -e '' --failures --comments --timer -j 2 $(SCRIPTS)
 
 .PHONY: format
 format:

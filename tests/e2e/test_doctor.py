@@ -284,7 +284,7 @@ class Whole(Doctor):
 
 # Lines that carry no promise, or that only say what Exim does anyway.
 TASTE = {"debug_print", "multi_domain", "connect_timeout", "command_timeout",
-         "data_timeout", "final_timeout"}
+         "data_timeout", "final_timeout", "hosts_try_fastopen"}
 # These say Exim's default, so that a site's habits do not matter.  Without the
 # line all is well; with another value it is not.
 DEFAULTS = {

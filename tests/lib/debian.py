@@ -17,7 +17,7 @@ import subprocess
 
 import world
 from sandbox import run
-from slapd import Slapd
+from slapd import Client
 from world import OUTSIDE, PARTNER_PASSWORDS, TOP, World
 
 PAGE = TOP / "docs/install-debian.md"
@@ -41,11 +41,11 @@ slapd slapd/move_old_database boolean false
 """
 
 
-class Directory(Slapd):
+class Directory(Client):
     """Debian's slapd, run by its own script."""
 
     def __init__(self):
-        self.ldapi, self.suffix = "ldapi:///", "dc=org,dc=example"
+        self.uri, self.suffix = "ldapi:///", "dc=org,dc=example"
         self.root = f"cn=admin,{self.suffix}", ADMIN_PASSWORD
 
 

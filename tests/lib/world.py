@@ -249,13 +249,10 @@ class Exim:
         """
         mounts = "; ".join(f"mount --bind {a} {b}" for a, b in self.binds())
         # root's LD_PRELOAD lasts: Exim is set-uid root, which is no change
-        # faketime(1) names its memory by process numbers, which other sandboxes
-        # have too
-        shift = (f"mount -t tmpfs none /dev/shm; exec faketime -f {faketime} "
-                 if faketime else "exec ")
+        shift = f"faketime -f {faketime} " if faketime else ""
         return subprocess.run(
             ["unshare", "--mount", "sh", "-e", "-c",
-             f'{mounts}; {shift}{EXIM} "$@"', "sh", *words],
+             f'{mounts}; exec {shift}{EXIM} "$@"', "sh", *words],
             input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, timeout=300).stdout
 
