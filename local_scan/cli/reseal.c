@@ -196,6 +196,8 @@ print_change(const struct og_ldap_password *password, const char *sealed)
 	og_ldif_put(stdout, "replace", "outgatePassword");
 	og_ldif_put(stdout, "outgatePassword", sealed);
 	(void)puts("-\n");
+	/* ldapmodify does what it has got, half a value too */
+	(void)fflush(stdout);
 }
 
 static enum og_status
@@ -396,6 +398,8 @@ og_cli_reseal(int argc, char **argv)
 	struct og_error err;
 	int status;
 
+	/* room for a whole change: it leaves at once, see print_change() */
+	(void)setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	status = read_options(argc, argv, &request);
 	if (status != EX_OK)
 		return status;

@@ -15,6 +15,7 @@
 
 /* Of the text part: an address has two blanks in front, its error more. */
 #define INDENT "   "
+#define DELAY "Delay reason: "
 #define REASON "SMTP error from remote mail server after "
 /* Of the delivery status. */
 #define DIAGNOSTIC "Diagnostic-Code: smtp; "
@@ -112,6 +113,29 @@ is_after_login(struct part stage)
 }
 
 /*
+ * What follows REASON in the error of a block, to its end; .at is NULL when
+ * there is none.  Only at the start of a line, and not in the first: that is
+ * the address, and a user has chosen it.
+ */
+static struct part
+stage_of(struct part block)
+{
+	struct part line = line_of(block);
+
+	while ((line.at = line.end) < block.end) {
+		line = line_of((struct part){ line.at, block.end });
+		while (line.at < line.end && *line.at == ' ')
+			line.at++;
+		if (begins(line, DELAY))
+			line.at += strlen(DELAY);
+		if (begins(line, REASON))
+			return (struct part){ line.at + strlen(REASON),
+				block.end };
+	}
+	return (struct part){ NULL, NULL };
+}
+
+/*
  * Hide the reply in one address's error.  The command ends with a colon, and
  * there is none in those that come before a login but in our own name.
  *
@@ -120,14 +144,10 @@ is_after_login(struct part stage)
 static bool
 hide_reason(struct part block)
 {
-	char *reason = find(block, REASON);
-	struct part stage = { reason, block.end };
+	struct part stage = stage_of(block);
 	char *colon;
 
-	if (reason == NULL)
-		return false;
-	stage.at += strlen(REASON);
-	if (is_after_login(stage))
+	if (stage.at == NULL || is_after_login(stage))
 		return false;
 	colon = find(stage, ":");
 	if (colon != NULL)

@@ -17,6 +17,8 @@
 
 /* RFC 5805, 3 */
 #define TRANSACTION_OID "1.3.6.1.1.21.2"
+/* draft-zeilenga-ldap-relax-03; OpenLDAP's ldap.h: LDAP_CONTROL_RELAX */
+#define RELAX_OID "1.3.6.1.4.1.4203.666.5.12"
 #define NAME "outgate-seal"
 /* Longer than "outgatePassword" or its OID; other types are not ours. */
 #define TYPE_SIZE 128
@@ -126,14 +128,29 @@ og_host_is_replicated(Slapi_PBlock *pb)
 	return replicated != 0;
 }
 
-bool
-og_host_is_in_transaction(Slapi_PBlock *pb)
+static bool
+has_control(Slapi_PBlock *pb, char *oid)
 {
-	static char oid[] = TRANSACTION_OID;
 	LDAPControl **controls = NULL;
 
 	(void)slapi_pblock_get(pb, SLAPI_REQCONTROLS, &controls);
 	return slapi_control_present(controls, oid, NULL, NULL) != 0;
+}
+
+bool
+og_host_is_in_transaction(Slapi_PBlock *pb)
+{
+	static char oid[] = TRANSACTION_OID;
+
+	return has_control(pb, oid);
+}
+
+bool
+og_host_is_relaxed(Slapi_PBlock *pb)
+{
+	static char oid[] = RELAX_OID;
+
+	return has_control(pb, oid);
 }
 
 Slapi_Entry *

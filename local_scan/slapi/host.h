@@ -40,6 +40,13 @@ bool og_host_is_replicated(Slapi_PBlock *pb);
 bool og_host_is_in_transaction(Slapi_PBlock *pb);
 
 /*
+ * Has it the Relax control (draft-zeilenga-ldap-relax), which anybody may send?
+ * slapd marks modifications of operational attributes then, which need another
+ * right, and og_host_set_mods() takes the marks away.
+ */
+bool og_host_is_relaxed(Slapi_PBlock *pb);
+
+/*
  * Read an entry, whoever asks, as it is now.
  *
  * operational   an attribute that is not among an entry's user attributes

@@ -62,10 +62,10 @@ count_values(const LDAPMod *mod)
 }
 
 static int
-bad_option(struct og_error *err)
+bad_option(const char *what, struct og_error *err)
 {
 	(void)og_fail(err, OG_EINPUT,
-	    OG_HOST_PASSWORD " is given without options such as ;lang-en");
+	    "%s is given without options such as ;lang-en", what);
 	return LDAP_CONSTRAINT_VIOLATION;
 }
 
@@ -93,7 +93,7 @@ look_at_mod(const LDAPMod *mod, bool plain, bool *typed, struct og_error *err)
 		return LDAP_INAPPROPRIATE_MATCHING;
 	}
 	if (!plain)
-		return bad_option(err);
+		return bad_option(OG_HOST_PASSWORD, err);
 	if (n > 1)
 		return several_values(err);
 	return og_sealer_look(mod->mod_bvalues[0], typed, err);
@@ -149,19 +149,25 @@ look_at_mods(struct change *change, struct og_error *err)
 	LDAPMod **mod;
 	bool plain;
 
-	for (mod = change->mods; *mod != NULL; mod++) {
+	for (mod = change->mods; code == LDAP_SUCCESS && *mod != NULL; mod++) {
 		bool typed;
-		int said;
 
-		if (!og_host_is_type(
+		if (og_settings_has_option((*mod)->mod_type) &&
+		    count_values(*mod) > 0)
+			code = bad_option("a gateway's setting", err);
+		if (code != LDAP_SUCCESS ||
+		    !og_host_is_type(
 			(*mod)->mod_type, OG_HOST_PASSWORD, &plain))
 			continue;
 		change->touched = true;
-		change->given = change->given || count_values(*mod) > 0;
-		said = look_at_mod(*mod, plain, &typed, err);
-		if (said != LDAP_SUCCESS)
-			code = said;
-		change->typed = change->typed || typed;
+		if (count_values(*mod) == 0)
+			continue;
+		/* each is sealed, at a price: one is enough */
+		code = change->given ? several_values(err) :
+				       look_at_mod(*mod, plain, &typed, err);
+		change->given = true;
+		if (code == LDAP_SUCCESS)
+			change->typed = typed;
 	}
 	change->resets = og_settings_apply(&given, change->mods);
 	if (code == LDAP_SUCCESS)
@@ -199,6 +205,14 @@ in_transaction(struct og_error *err)
 	/* the settings of its other operations cannot be seen */
 	(void)og_fail(err, OG_EINPUT,
 	    OG_HOST_PASSWORD " cannot be given in a transaction");
+	return LDAP_UNWILLING_TO_PERFORM;
+}
+
+static int
+relaxed(struct og_error *err)
+{
+	(void)og_fail(err, OG_EINPUT,
+	    OG_HOST_PASSWORD " cannot be given with the Relax control");
 	return LDAP_UNWILLING_TO_PERFORM;
 }
 
@@ -338,6 +352,9 @@ modify(struct change *change, struct og_error *err)
 	if (code == LDAP_SUCCESS && change->typed &&
 	    og_host_is_in_transaction(change->pb))
 		code = in_transaction(err);
+	if (code == LDAP_SUCCESS && change->given &&
+	    og_host_is_relaxed(change->pb))
+		code = relaxed(err);
 	if (code != LDAP_SUCCESS || (!change->given && !change->resets))
 		return code;
 	code = read_entry(change, err);
@@ -386,41 +403,74 @@ og_operation_after_modify(Slapi_PBlock *pb)
 	return 0;
 }
 
-/*
- * The password of a new entry; NULL when it has none.
- *
- * On failure it may be there as well.
- */
+/* The password of an attribute of a new entry, which may be of any type. */
+static int
+look_at_attribute(Slapi_Attr *attribute, Slapi_Value **value, bool *typed,
+    struct og_error *err)
+{
+	char *type = NULL;
+	bool plain;
+	int n = 0;
+
+	(void)slapi_attr_get_type(attribute, &type);
+	if (type != NULL && og_settings_has_option(type))
+		return bad_option("a gateway's setting", err);
+	if (type == NULL || !og_host_is_type(type, OG_HOST_PASSWORD, &plain))
+		return LDAP_SUCCESS;
+	if (!plain)
+		return bad_option(OG_HOST_PASSWORD, err);
+	(void)slapi_attr_get_numvalues(attribute, &n);
+	if (n != 1 || *value != NULL ||
+	    slapi_attr_first_value(attribute, value) == -1)
+		return several_values(err);
+	return og_sealer_look(slapi_value_get_berval(*value), typed, err);
+}
+
+/* The password of a new entry; NULL when it has none. */
 static int
 look_at_entry(
     Slapi_Entry *entry, Slapi_Value **value, bool *typed, struct og_error *err)
 {
 	Slapi_Attr *attribute = NULL;
+	int code = LDAP_SUCCESS;
 	int more;
 
 	*value = NULL;
 	*typed = false;
 	for (more = slapi_entry_first_attr(entry, &attribute);
+	     code == LDAP_SUCCESS && more == 0 && attribute != NULL;
+	     more = slapi_entry_next_attr(entry, attribute, &attribute))
+		code = look_at_attribute(attribute, value, typed, err);
+	return code;
+}
+
+/* As obscure(), for an entry that was refused. */
+static void
+obscure_entry(Slapi_Entry *entry)
+{
+	Slapi_Attr *attribute = NULL;
+	int more;
+
+	for (more = slapi_entry_first_attr(entry, &attribute);
 	     more == 0 && attribute != NULL;
 	     more = slapi_entry_next_attr(entry, attribute, &attribute)) {
+		Slapi_Value *value = NULL;
 		char *type = NULL;
-		bool plain;
-		int n = 0;
+		int hint;
 
 		(void)slapi_attr_get_type(attribute, &type);
 		if (type == NULL ||
-		    !og_host_is_type(type, OG_HOST_PASSWORD, &plain))
+		    !og_host_is_type(type, OG_HOST_PASSWORD, NULL))
 			continue;
-		(void)slapi_attr_first_value(attribute, value);
-		(void)slapi_attr_get_numvalues(attribute, &n);
-		if (!plain)
-			return bad_option(err);
-		if (n != 1 || *value == NULL)
-			return several_values(err);
-		return og_sealer_look(
-		    slapi_value_get_berval(*value), typed, err);
+		for (hint = slapi_attr_first_value(attribute, &value);
+		     hint != -1 && value != NULL;
+		     hint = slapi_attr_next_value(attribute, hint, &value)) {
+			const struct berval *octets =
+			    slapi_value_get_berval(value);
+
+			memset(octets->bv_val, '*', octets->bv_len);
+		}
 	}
-	return LDAP_SUCCESS;
 }
 
 static int
@@ -475,12 +525,8 @@ add(Slapi_PBlock *pb, Slapi_Entry *entry, struct og_error *err)
 		code = in_transaction(err);
 	if (code == LDAP_SUCCESS && typed)
 		code = seal_entry(entry, value, &settings, err);
-	if (code != LDAP_SUCCESS && value != NULL) {
-		const struct berval *octets = slapi_value_get_berval(value);
-
-		/* may still be logged, as in obscure() */
-		memset(octets->bv_val, '*', octets->bv_len);
-	}
+	if (code != LDAP_SUCCESS)
+		obscure_entry(entry);
 	return code;
 }
 

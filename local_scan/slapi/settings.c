@@ -3,7 +3,8 @@
  * settings.c - what a gateway's password is sealed for, in an entry and as a
  * modification will leave it.
  *
- * Values with options (";lang-en") are passed over, as the mail hosts do.
+ * Values with options (";lang-en") are passed over, as the mail hosts do; none
+ * comes in any more.
  */
 #include "slapi/settings.h"
 
@@ -94,6 +95,21 @@ og_settings_apply(struct og_settings *settings, LDAPMod **mods)
 		}
 	}
 	return ours;
+}
+
+bool
+og_settings_has_option(const char *type)
+{
+	bool plain = true;
+	size_t i;
+
+	if (og_host_is_type(type, "outgateAddress", &plain))
+		return !plain;
+	for (i = 0; i < N_ROWS; i++) {
+		if (og_host_is_type(type, rows[i].attribute, &plain))
+			return !plain;
+	}
+	return false;
 }
 
 enum og_status

@@ -44,7 +44,10 @@ OG_MUST_CHECK enum og_status og_settings_check_given(
     const struct og_settings *given, const char **attribute,
     struct og_error *err);
 
-/* The same for one of outgateAddress. */
+/* Is this one of a gateway's settings, outgateAddress included, with options? */
+bool og_settings_has_option(const char *type);
+
+/* Is this a value for outgateAddress? */
 bool og_settings_is_address(const struct berval *value);
 
 #endif

@@ -270,7 +270,8 @@ class Disk(falls.Row):
             try:
                 name = self.accepted("jo", JO_AWAY)
                 self.waits(name, "T=outgate_implicit")
-                self.assertIsNotNone(world.logged("cannot note a failure"))
+                self.assertIsNotNone(world.logged("No space left on device"),
+                                     world.org.log()[-3000:])
             finally:
                 world.restore(PARTNER)
             self.others_flow()

@@ -91,7 +91,7 @@ class AgentWorld(World):
 
     def command(self, *words, faketime=None):
         """The words that run a program where Exim's files are."""
-        mounts = "; ".join(f"mount --bind {a} {b}"
+        mounts = "; ".join(f"mount --rbind {a} {b}"
                            for a, b in self.org.binds())
         # faketime(1) shares a name below /dev/shm with other sandboxes'
         # processes of the same number; the agent clears its environment, so

@@ -226,7 +226,7 @@ class Exim:
 
     def start(self):
         """Run it in the foreground of its own mounts until stop()."""
-        mounts = "; ".join(f"mount --bind {a} {b}" for a, b in self.binds())
+        mounts = "; ".join(f"mount --rbind {a} {b}" for a, b in self.binds())
         words = ["unshare", "--mount", "sh", "-e", "-c",
                  f"{mounts}; exec {EXIM} -bdf"]
         if self.netns:
@@ -247,7 +247,7 @@ class Exim:
 
         faketime  what faketime(1) takes: "+2d"
         """
-        mounts = "; ".join(f"mount --bind {a} {b}" for a, b in self.binds())
+        mounts = "; ".join(f"mount --rbind {a} {b}" for a, b in self.binds())
         # root's LD_PRELOAD lasts: Exim is set-uid root, which is no change
         shift = f"faketime -f {faketime} " if faketime else ""
         return subprocess.run(
@@ -258,7 +258,7 @@ class Exim:
 
     def inside(self, *words):
         """Run a program as root where this host's files are its own."""
-        mounts = "; ".join(f"mount --bind {a} {b}" for a, b in self.binds())
+        mounts = "; ".join(f"mount --rbind {a} {b}" for a, b in self.binds())
         return subprocess.run(
             ["unshare", "--mount", "sh", "-e", "-c",
              f'{mounts}; exec "$@"', "sh", *map(str, words)],

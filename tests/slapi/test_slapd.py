@@ -489,6 +489,46 @@ class Refusing(Case):
             "outgatePassword:", "outgatePassword;lang-en:"), CONSTRAINT,
             "options")
 
+    def test_plain_and_options(self):
+        """a new entry with a password without and one with options"""
+        for first, second in (("", ";lang-en"), (";lang-en", "")):
+            ldif = gateway(SECOND).replace(
+                f"outgatePassword: {TEXT}\n",
+                f"outgatePassword{first}: {TEXT}-1\n"
+                f"outgatePassword{second}: {TEXT}-2\n")
+            self.assertIn(f"{TEXT}-2", ldif)
+            self.change(OWNER, ldif, CONSTRAINT)
+            self.assertEqual(files_with(self.slapd.data(), f"{TEXT}-"), [])
+
+    def test_settings_with_options(self):
+        """a setting with options, which no length would bound"""
+        for name in "outgateLogin", "outgateHost", "outgateAddress":
+            self.change(OWNER, change(
+                JO, f"add: {name};lang-en", f"{name};lang-en: x"),
+                CONSTRAINT, "options")
+        self.change(OWNER, gateway(SECOND) + "outgateLogin;lang-en: x\n",
+                    CONSTRAINT, "options")
+
+    def test_relax(self):
+        """with a password the Relax control opens no operational attribute"""
+        owner = self.slapd.value(JO, "entryUUID")
+        other = self.slapd.value(MIA, "entryUUID")
+        for lines in ([], ["replace: outgatePassword",
+                           f"outgatePassword: {TEXT}", "-"]):
+            answer = self.slapd.modify(change(
+                JO, *lines, "replace: entryUUID", f"entryUUID: {other}"),
+                OWNER, ["-e", "relax"])
+            self.assertNotEqual(answer.code, OK)
+            self.assertEqual(self.slapd.value(JO, "entryUUID"), owner)
+        self.assertIn("Relax", answer.text)
+
+    def test_several_changes(self):
+        """a password twice in one change: each would be sealed, at a price"""
+        self.refused(OWNER, JO, change(
+            JO, "replace: outgatePassword", "outgatePassword: one", "-",
+            "replace: outgatePassword", f"outgatePassword: {TEXT}"),
+            CONSTRAINT, "one value and no more")
+
     def test_several(self):
         """two values at once"""
         self.refused(OWNER, JO, change(
