@@ -1431,6 +1431,11 @@ find_owner(struct session *s, struct dn *dn, char owner[OG_OWNER_SIZE],
 	char *base = NULL;
 	enum og_status status;
 
+	/* only a server that is none has an entry without a name */
+	if (dn->n == 0) {
+		owner[0] = '\0';
+		return OG_OK;
+	}
 	memcpy(
 	    attribute, s->task->directory->owner_attribute, sizeof attribute);
 	status = dn_write(dn, 1, &base, err);
