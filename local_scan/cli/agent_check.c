@@ -570,6 +570,25 @@ examine(const struct og_agent *agent, struct og_agent_job *job,
 	return status;
 }
 
+/* The stamp stays: it would be looked at with every list. */
+static enum og_status
+examine_large(struct og_agent_job *job, struct og_roster *roster,
+    struct og_diary *diary, struct og_error *err)
+{
+	const struct og_agent_finding finding = { .rank = OG_AGENT_WRONG };
+	static const char text[] = "this gateway's entry is too large";
+	struct og_agent_job copy = *job;
+	struct og_value before;
+	enum og_status status;
+
+	status = og_roster_told(roster, job->dn, &before, err);
+	if (status == OG_OK)
+		status = tell(roster, &copy, &before, text, err);
+	if (status == OG_OK)
+		status = note_seen(diary, job, &finding, err);
+	return status;
+}
+
 int
 og_agent_check(const struct og_agent *agent, const struct og_agent_job *due)
 {
@@ -585,7 +604,9 @@ og_agent_check(const struct og_agent *agent, const struct og_agent_job *due)
 		status = og_roster_open(&agent->config.directory,
 		    agent->config.directory.timeout_ms, &roster, &err);
 	if (status == OG_OK)
-		status = examine(agent, job, roster, diary, &err);
+		status = strcmp(job->stamp, OG_AGENT_TOO_LARGE) == 0
+			     ? examine_large(job, roster, diary, &err)
+			     : examine(agent, job, roster, diary, &err);
 	og_roster_close(roster);
 	og_diary_close(diary);
 	/* gone meanwhile: nobody is left to be told */

@@ -470,8 +470,34 @@ class Sentences(Case):
         world.once()
         before = world.operations()
         world.once()
-        # the two lists, and the question that counts them
-        self.assertLessEqual(world.operations() - before, 3)
+        # the two lists, one look at each gateway, and the question that
+        # counts them
+        gateways = len(world.slapd.search(
+            "(|(objectClass=outgateAccount)(objectClass=outgateEntry))",
+            "1.1", bind=world.slapd.root).entries)
+        self.assertLessEqual(world.operations() - before, 4 + gateways)
+
+    def test_an_entry_that_is_too_large_is_its_own_users_matter(self):
+        self.reset(MIA_GATEWAY)
+        self.pasted_often(1100)
+        world.once()
+        self.assertEqual(world.status(JO), "this gateway's entry is too large")
+        self.is_waiting(MIA_GATEWAY, TEAM)
+        before = self.version()
+        for shift in None, "+2h":
+            world.once(faketime=shift)
+        self.assertEqual(self.version(), before)
+        self.replace("outgateProof")
+        world.once()
+        self.is_waiting()
+
+    def pasted_often(self, count):
+        """As many proofs, each of 1005 octets, as Jo himself can store."""
+        self.addCleanup(self.replace, "outgateProof")
+        check(world.slapd.modify(
+            f"dn: {JO}\nchangetype: modify\nreplace: outgateProof\n"
+            + "".join(f"outgateProof: {n:05}{1000 * 'x'}\n"
+                      for n in range(count)), JO_BIND), "paste often")
 
     def test_a_permission_that_changes_is_noticed_at_once(self):
         # twice: what has just been told something is looked at anyway
