@@ -336,6 +336,19 @@ end_watcher(struct loop *loop, int status)
 		loop->watch_ms = now_ms() + WATCH_NEVER_MS;
 }
 
+/* Killed is not slow: only its own alarm ends a child that is. */
+static void
+complain_of_signal(const char *what, int status)
+{
+	if (!WIFSIGNALED(status))
+		return;
+	if (WTERMSIG(status) == SIGALRM)
+		og_cli_complain("%s took too long", what);
+	else
+		og_cli_complain(
+		    "%s was ended by signal %d", what, WTERMSIG(status));
+}
+
 /* Its last jobs may still be in the pipe. */
 static void
 end_lister(struct loop *loop, int status)
@@ -348,8 +361,7 @@ end_lister(struct loop *loop, int status)
 	loop->lister.pid = 0;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != EX_OK)
 		loop->failed = true;
-	if (!WIFEXITED(status))
-		og_cli_complain("the list of gateways took too long");
+	complain_of_signal("the list of gateways", status);
 	if (loop->list_ms < now + rest_ms)
 		loop->list_ms = now + rest_ms;
 }
@@ -357,9 +369,11 @@ end_lister(struct loop *loop, int status)
 static void
 end_worker(struct loop *loop, size_t i, int status)
 {
-	if (!WIFEXITED(status))
-		og_cli_complain("%s: its examination took too long",
-		    loop->worker[i].job.dn);
+	char what[OG_DN_SIZE + sizeof ": its examination"];
+
+	(void)snprintf(
+	    what, sizeof what, "%s: its examination", loop->worker[i].job.dn);
+	complain_of_signal(what, status);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != EX_OK)
 		loop->failed = true;
 	loop->worker[i] = loop->worker[--loop->n_workers];
@@ -399,7 +413,7 @@ static bool
 may_list(const struct loop *loop)
 {
 	return loop->lister.pid == 0 &&
-	    !(loop->agent->once && loop->listing_since_ms != 0);
+	       !(loop->agent->once && loop->listing_since_ms != 0);
 }
 
 static void

@@ -311,8 +311,7 @@ take_name(struct og_roster *r, LDAPMessage *entry, void *context)
 
 /* *names is malloc()ed, and what is listed of it also on failure. */
 static enum og_status
-list_names(
-    struct og_roster *r, char **names, size_t *len, struct og_error *err)
+list_names(struct og_roster *r, char **names, size_t *len, struct og_error *err)
 {
 	char *attributes[] = { no_attributes, NULL };
 	FILE *to = open_memstream(names, len);
@@ -371,8 +370,8 @@ visit(struct og_roster *r, const struct listing *listing, const char *dn,
 
 		code = find_entry(r, dn, listing->attributes, &found);
 		if (code == LDAP_SUCCESS)
-			visit_entry(r, listing, dn,
-			    ldap_first_entry(r->ld, found));
+			visit_entry(
+			    r, listing, dn, ldap_first_entry(r->ld, found));
 		ldap_msgfree(found);
 		if (code == LDAP_SUCCESS || code == LDAP_NO_SUCH_OBJECT)
 			return OG_OK;

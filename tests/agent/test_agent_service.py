@@ -8,9 +8,12 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
@@ -54,6 +57,40 @@ def is_alive(pid):
         return False
 
 
+class HangUp:
+    """A way to slapd that ends with the client's second request."""
+
+    def __init__(self, path, server):
+        self.server = server
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.path = path
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+        os.unlink(self.path)
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client, socket.socket(socket.AF_UNIX) as server:
+                server.connect(self.server)
+                server.sendall(client.recv(65536))
+                client.sendall(server.recv(65536))
+                client.recv(65536)
+
+
 class Polling(Case):
     def test_a_directory_that_tells_nothing_is_asked_again_and_again(self):
         with world.agent():
@@ -74,6 +111,35 @@ class Polling(Case):
         finally:
             if world.slapd.process is None:
                 world.slapd.start()
+
+    def test_a_directory_that_hangs_up_is_told_and_asked_again(self):
+        path = str(world.folder / "hangs-up")
+        with HangUp(path, str(world.slapd.socket)):
+            os.chmod(path, 0o777)
+            world.outgate_conf("proof_key p1\nagent_uri ldapi://"
+                               + urllib.parse.quote(path, safe="") + "\n")
+            said = world.once(code=75)
+        self.assertIn("search for gateways: Can't contact LDAP server", said)
+        self.assertNotIn("took too long", said)
+        self.assertNotIn("signal", said)
+
+    def test_a_process_that_is_killed_was_not_slow(self):
+        os.kill(world.slapd.process.pid, signal.SIGSTOP)
+        try:
+            with world.agent() as agent:
+                lister, = wait(lambda: self.listers(agent), bool)
+                os.kill(lister, signal.SIGKILL)
+                said = wait(agent.log.read_text, bool)
+        finally:
+            os.kill(world.slapd.process.pid, signal.SIGCONT)
+        self.assertEqual(
+            said, "outgate: the list of gateways was ended by signal 9\n")
+
+    def listers(self, agent):
+        """The child with the alarm clock: the other one is the watcher."""
+        # both are there, and the watcher was started before
+        pids = children(agent.pid)[1:]
+        return pids[1:] if len(pids) == 2 else []
 
     def test_all_its_processes_are_the_agents_and_dump_no_core(self):
         uid = pwd.getpwnam(USER).pw_uid
