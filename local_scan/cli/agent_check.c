@@ -28,6 +28,9 @@
 #define PROBE_AGAIN_MIN_S 3600
 #define PROBE_AGAIN_MAX_S (24 * 3600)
 #define PROBE_TIMEOUT_MS 20000
+/* Nobody guesses passwords at a provider from here: logins of one user's. */
+#define PROBE_SHARE 20
+#define PROBE_SHARE_S 3600
 /* After that nobody is probing any more. */
 #define PROBE_OVER_S 60
 
@@ -290,12 +293,64 @@ run_probe(const struct check *check, const struct og_use *use,
 }
 
 /*
+ * With the lock held: one of its user's share of probes, whatever he changes
+ * in his entries.
+ *
+ * Returns 0 when it is noted, else when there is one again; -1 on failure.
+ */
+static int64_t
+take_share(const struct check *check)
+{
+	const struct og_note now = { check->now_s, check->now_s, 0, "probed" };
+	char share[sizeof "-2147483648"];
+	const struct og_topic topic = { { "probe by", check->records->owner,
+	    share, NULL } };
+	int64_t until_s = 0;
+	struct og_note note;
+	struct og_error err;
+	int i;
+
+	for (i = 1; i <= PROBE_SHARE; i++) {
+		(void)snprintf(share, sizeof share, "%d", i);
+		if (!og_diary_read(check->diary, &topic, &note) ||
+		    note.last_s + PROBE_SHARE_S <= check->now_s) {
+			if (og_diary_write(check->diary, &topic, &now, &err) ==
+			    OG_OK)
+				return 0;
+			og_cli_complain("%s", err.text);
+			return -1;
+		}
+		if (until_s == 0 || note.last_s + PROBE_SHARE_S < until_s)
+			until_s = note.last_s + PROBE_SHARE_S;
+	}
+	return until_s;
+}
+
+/* The minute after, by UTC: the day alone would not tell. */
+static void
+say_too_many(const struct check *check, int64_t until_s,
+    struct og_agent_finding *finding)
+{
+	const time_t until = (time_t)(until_s + 59);
+	struct tm t = { 0 };
+
+	(void)gmtime_r(&until, &t);
+	og_agent_say(finding, OG_AGENT_WRONG,
+	    "too many logins were tried: %.180s will be tried again at "
+	    "%02d:%02d UTC",
+	    check->decision.gateway.host, t.tm_hour, t.tm_min);
+	finding->due_s = until_s;
+}
+
+/*
  * With the lock held: is it our turn to probe?  Then it is noted, so that
  * nobody else does, and that it is not done again at once should we be killed.
+ *
+ * finding  is written when its user's share is used up
  */
 static bool
 take_turn(const struct check *check, const struct og_topic *topic,
-    struct og_note *note)
+    struct og_note *note, struct og_agent_finding *finding)
 {
 	bool known = og_diary_read(check->diary, topic, note);
 	struct og_error err;
@@ -303,6 +358,11 @@ take_turn(const struct check *check, const struct og_topic *topic,
 
 	if (known &&
 	    (strcmp(note->word, "ready") == 0 || check->now_s < note->due_s))
+		return false;
+	wait_s = take_share(check);
+	if (wait_s > 0)
+		say_too_many(check, wait_s, finding);
+	if (wait_s != 0)
 		return false;
 	if (!known)
 		note->first_s = check->now_s;
@@ -348,7 +408,7 @@ probe(const struct check *check, const struct og_secret *secret,
 		return;
 	}
 	turn = !is_refused(check, &use, secret, finding) &&
-	       take_turn(check, &topic, &note);
+	       take_turn(check, &topic, &note, finding);
 	og_diary_unlock(check->diary);
 	if (finding->rank == OG_AGENT_WRONG)
 		return;

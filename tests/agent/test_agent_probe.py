@@ -134,6 +134,28 @@ class Once(Probe):
         self.has("refused the login")
         self.assertEqual(self.tries(), 1)
 
+    def test_twenty_logins_a_user_and_hour_whatever_he_changes(self):
+        addresses = [f"a{n}@partner.example" for n in range(22)]
+        self.replace("outgateAddress", *addresses)
+        world.once()
+        self.assertEqual(self.tries(), 20)
+        self.has(f"^too many logins were tried: {HOST} will be tried again "
+                 "at [0-2][0-9]:[0-5][0-9] UTC$")
+        # neither another login nor another password is another user's
+        self.replace("outgateAddress", JO_AWAY)
+        for guess in "one", "two":
+            self.gateway(guess, login=f"jo.{guess}")
+            world.once()
+            world.once(faketime="+50m")
+        self.assertEqual(self.tries(), 20)
+        self.has("^too many logins were tried: ")
+        self.reset(MIA_GATEWAY)
+        world.once()
+        self.assertEqual(world.status(MIA_GATEWAY), "ready")
+        world.once(faketime="+61m")
+        self.assertEqual(world.status(JO), "ready")
+        self.assertEqual(self.tries(), 21)
+
     def test_four_agents_at_once_log_in_once(self):
         hostile.play("auth_535")
         agents = [subprocess.Popen(
