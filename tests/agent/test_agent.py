@@ -450,6 +450,21 @@ class Sentences(Case):
         finally:
             world.modify(f"dn: {dn}\nchangetype: delete\n")
 
+    def test_a_name_with_control_characters_forges_no_line_of_the_log(self):
+        name = "x\nforged: by Mia\r\x1b[2J\x7f"
+        dn = base64.b64encode(f"cn={name},{MIA}".encode()).decode()
+        cn = base64.b64encode(name.encode()).decode()
+        world.modify(f"dn:: {dn}\nchangetype: add\nobjectClass: "
+                     f"outgateEntry\ncn:: {cn}\n"
+                     "outgateAddress: forged@partner.example\n")
+        try:
+            said = world.once()
+        finally:
+            world.modify(f"dn:: {dn}\nchangetype: delete\n")
+        line, = [line for line in said.split("\n") if "forged: " in line]
+        self.assertRegex(line, r"^outgate: cn=x\?forged: by Mia\?\?\[2J\?,")
+        self.assertRegex(said, r"\A([ -~]*\n)*\Z")
+
     def test_the_status_is_written_only_when_it_changes(self):
         world.once()
         before = self.version()
