@@ -75,6 +75,7 @@ wait_until(struct og_diary *diary, struct mailing *m, int64_t now_s)
 	return until_s;
 }
 
+/* All of it or nothing: a limit without its mail would be a day lost. */
 static enum og_status
 note_mail(struct og_diary *diary, const struct mailing *m, int64_t now_s,
     struct og_error *err)
@@ -87,6 +88,11 @@ note_mail(struct og_diary *diary, const struct mailing *m, int64_t now_s,
 		status = og_diary_write(diary, &m->by, &note, err);
 	if (status == OG_OK)
 		status = og_diary_write(diary, &m->claim, &note, err);
+	if (status != OG_OK) {
+		/* what they said before is over: wait_until has seen to it */
+		og_diary_forget(diary, &m->to);
+		og_diary_forget(diary, &m->by);
+	}
 	return status;
 }
 

@@ -7,6 +7,7 @@ of its own, run as cron would.
 """
 
 import base64
+import contextlib
 import email.utils
 import json
 import os
@@ -25,6 +26,7 @@ import sandbox
 import tap
 from agent import (JO_AWAY, JO_BIND, KEY, STATE, TEAM, USER, AgentWorld, Case,
                    proof_in, today)
+from sandbox import run
 from slapd import check
 from world import (BUILD, JO, MIA_GATEWAY, OUTSIDE, PARTNER,
                    PARTNER_PASSWORDS, SAM, STAFF, wait)
@@ -299,6 +301,37 @@ class Limits(Case):
         world.once(faketime="+6m")
         self.is_waiting()
         self.assertEqual(len(world.mails()), 1)
+
+    def test_notes_that_find_no_room_cost_no_mail(self):
+        mailed = []
+        for files in range(4, 14):
+            self.replace("outgateStatus")
+            with self.room(files):
+                self.once_somehow()
+                world.settle()
+                mailed.append(len(world.mails_now()))
+                run("mount", "-o", "remount,nr_inodes=100", STATE)
+                world.once()
+                self.assertEqual(len(world.mails()), 1, files)
+            world.drop_mails()
+        # there was too little room, and there was enough
+        self.assertEqual((mailed[0], mailed[-1]), (0, 1))
+
+    @contextlib.contextmanager
+    def room(self, files):
+        """So many files have room where the agent keeps its notes."""
+        run("mount", "-t", "tmpfs", "-o", f"mode=755,nr_inodes={files}",
+            "notes", STATE)
+        try:
+            shutil.chown(STATE, USER, USER)
+            yield
+        finally:
+            run("umount", STATE)
+
+    def once_somehow(self):
+        subprocess.run(world.command("/usr/bin/outgate", "agent", "--once"),
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, timeout=300)
 
     def test_an_address_that_is_refused_is_told_and_left_for_a_day(self):
         world.outgate_conf("proof_key p1\nagent_smtp 203.0.113.10:587\n")
