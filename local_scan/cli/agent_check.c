@@ -41,6 +41,7 @@ struct check {
 	const struct og_roster_entry *entry;
 	const char *address;
 	int64_t now_s;
+	int64_t told_s; /* see note_seen */
 	struct og_records *records;
 	struct og_decision decision;
 };
@@ -457,6 +458,7 @@ judge(const struct check *check, struct og_agent_finding *finding)
 		.gateway = &check->decision.gateway,
 		.entry = &check->records->entry,
 		.asked = check->entry->status.state == OG_VALUE_ABSENT,
+		.told_s = check->told_s,
 		.now_s = check->now_s,
 	};
 
@@ -543,11 +545,13 @@ check_entry(
 /* The first of the worst is what the user is told. */
 static void
 check_all(const struct og_agent *agent, struct og_diary *diary,
-    const struct og_roster_entry *entry, struct og_agent_finding *worst)
+    const struct og_roster_entry *entry, int64_t told_s,
+    struct og_agent_finding *worst)
 {
 	struct check check = { .agent = agent,
 		.diary = diary,
 		.entry = entry,
+		.told_s = told_s,
 		.now_s = (int64_t)time(NULL) };
 	struct og_agent_finding finding;
 	size_t i;
@@ -591,14 +595,23 @@ tell(struct og_roster *roster, struct og_agent_job *job,
 	return og_roster_tell(roster, job->dn, text, err);
 }
 
+/*
+ * The note's first_s is when the status was there last, ours or the same that
+ * had been: as long as the gateway is PENDING, nothing new is.
+ */
 static enum og_status
 note_seen(struct og_diary *diary, const struct og_agent_job *job,
     const struct og_agent_finding *finding, struct og_error *err)
 {
 	const struct og_topic topic = og_agent_seen(job->dn);
 	const int64_t now_s = (int64_t)time(NULL);
-	struct og_note note = { now_s, now_s, now_s + SWEEP_S, "" };
+	struct og_note note;
 
+	(void)og_diary_read(diary, &topic, &note);
+	if (finding->rank != OG_AGENT_PENDING)
+		note.first_s = now_s;
+	note.last_s = now_s;
+	note.due_s = now_s + SWEEP_S;
 	if (finding->due_s != 0 && finding->due_s < note.due_s)
 		note.due_s = finding->due_s;
 	memcpy(note.word, job->stamp, sizeof note.word);
@@ -610,14 +623,17 @@ examine(const struct og_agent *agent, struct og_agent_job *job,
     struct og_roster *roster, struct og_diary *diary, struct og_error *err)
 {
 	struct og_roster_entry *entry = calloc(1, sizeof *entry);
+	const struct og_topic seen = og_agent_seen(job->dn);
 	struct og_agent_finding finding;
+	struct og_note before;
 	enum og_status status;
 
 	if (entry == NULL)
 		return og_fail(err, OG_ESYSTEM, "out of memory");
 	status = og_roster_read(roster, job->dn, entry, err);
 	if (status == OG_OK) {
-		check_all(agent, diary, entry, &finding);
+		(void)og_diary_read(diary, &seen, &before);
+		check_all(agent, diary, entry, before.first_s, &finding);
 		if (finding.rank == OG_AGENT_UNKNOWN)
 			status = og_fail(err, OG_ESYSTEM,
 			    "its state cannot be found out at the moment");

@@ -773,6 +773,31 @@ class Start(Case):
         self.assertIn("does not show all gateways", said)
 
     def test_a_status_that_it_may_not_write_is_told(self):
+        with self.no_status():
+            said = world.once(code=75)
+        self.assertIn("write of outgateStatus: Insufficient access", said)
+
+    def test_a_status_that_it_may_not_write_asks_for_no_mail(self):
+        with self.no_status():
+            for day in 0, 2, 4:
+                world.once(faketime=f"+{day}d", code=75)
+        world.settle()
+        self.assertEqual(len(world.mails_now()), 1)
+
+    def test_nor_does_one_that_it_may_not_write_again(self):
+        world.once()
+        with self.no_status():
+            self.replace("outgateStatus")
+            # this one was asked for, by whoever removed the status
+            world.once(faketime="+2d", code=75)
+            for day in 4, 6:
+                world.once(faketime=f"+{day}d", code=75)
+        world.settle()
+        self.assertEqual(len(world.mails_now()), 2)
+
+    @contextlib.contextmanager
+    def no_status(self):
+        """The agent may not write it."""
         rules = world.slapd.search(
             "(objectClass=*)", "olcAccess", scope="base",
             base=f"olcDatabase={world.database()},cn=config",
@@ -791,10 +816,9 @@ class Start(Case):
         self.assertIn(agent, rule)
         swap(rule.replace(agent, agent.replace("write", "read")))
         try:
-            said = world.once(code=75)
+            yield
         finally:
             swap(rule)
-        self.assertIn("write of outgateStatus: Insufficient access", said)
 
 
 if __name__ == "__main__":
