@@ -240,6 +240,27 @@ class Watching(Case):
             self.replace("outgateHost", "smtp.partner.example")
             self.assertRegex(world.wait_status(JO, "waiting"), "waiting")
 
+    def test_after_a_list_that_took_long_it_rests_whatever_changes(self):
+        os.kill(world.slapd.process.pid, signal.SIGSTOP)
+        try:
+            agent = world.start_agent()
+            # both wait for the directory: watcher and lister
+            wait(lambda: children(agent.pid), lambda pids: len(pids) > 2)
+            time.sleep(0.5)
+            listed = time.monotonic()
+        finally:
+            os.kill(world.slapd.process.pid, signal.SIGCONT)
+        try:
+            world.wait_status(JO, "waiting")
+            self.replace("outgateHost")
+            self.assertEqual(world.wait_status(JO, "missing"),
+                             "outgateHost is missing")
+        finally:
+            agent.terminate()
+            agent.wait(WAIT_S)
+        # ten times as long as the list, which took half a second at least
+        self.assertGreater(time.monotonic() - listed, 5)
+
     def test_two_services_mail_one_proof_and_agree(self):
         with world.agent(), world.agent():
             world.wait_status(JO, "waiting")
