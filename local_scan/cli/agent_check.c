@@ -675,6 +675,11 @@ og_agent_check(const struct og_agent *agent, const struct og_agent_job *due)
 	struct og_error err;
 	enum og_status status;
 
+	/* before a mail starts it, and without wiping what it frees */
+	if (!og_probe_start()) {
+		og_cli_complain("libcurl would not start");
+		return EX_TEMPFAIL;
+	}
 	status = og_diary_open(agent->diary_dir, &diary, &err);
 	if (status == OG_OK)
 		status = og_roster_open(&agent->config.directory,

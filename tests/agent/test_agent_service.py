@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import sandbox
 import tap
-from agent import USER, AgentWorld, Case, proof_in
+from agent import USER, AgentWorld, Case, children, proof_in
 from world import JO, MIA_GATEWAY, STAFF, WAIT_S, wait
 
 NEVER = "proof_key p1\nagent_poll_s 3600\n"
@@ -35,18 +35,6 @@ def setUpModule():
 
 def tearDownModule():
     world.__exit__()
-
-
-def children(pid):
-    """All processes below one, itself first."""
-    below = [pid]
-    try:
-        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                below += children(int(child))
-    except OSError:
-        pass
-    return below
 
 
 def is_alive(pid):
