@@ -333,13 +333,14 @@ say_too_many(const struct check *check, int64_t until_s,
     struct og_agent_finding *finding)
 {
 	const time_t until = (time_t)(until_s + 59);
+	char minute[sizeof "14:05"] = "";
 	struct tm t = { 0 };
 
 	(void)gmtime_r(&until, &t);
+	(void)strftime(minute, sizeof minute, "%H:%M", &t);
 	og_agent_say(finding, OG_AGENT_WRONG,
-	    "too many logins were tried: %.180s will be tried again at "
-	    "%02d:%02d UTC",
-	    check->decision.gateway.host, t.tm_hour, t.tm_min);
+	    "too many logins were tried: %.180s will be tried again at %s UTC",
+	    check->decision.gateway.host, minute);
 	finding->due_s = until_s;
 }
 
@@ -651,15 +652,15 @@ static enum og_status
 examine_large(struct og_agent_job *job, struct og_roster *roster,
     struct og_diary *diary, struct og_error *err)
 {
-	const struct og_agent_finding finding = { .rank = OG_AGENT_WRONG };
-	static const char text[] = "this gateway's entry is too large";
+	struct og_agent_finding finding = { 0 };
 	struct og_agent_job copy = *job;
 	struct og_value before;
 	enum og_status status;
 
+	wrong(&finding, "this gateway's entry is too large");
 	status = og_roster_told(roster, job->dn, &before, err);
 	if (status == OG_OK)
-		status = tell(roster, &copy, &before, text, err);
+		status = tell(roster, &copy, &before, finding.text, err);
 	if (status == OG_OK)
 		status = note_seen(diary, job, &finding, err);
 	return status;
