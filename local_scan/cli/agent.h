@@ -45,6 +45,8 @@ struct og_agent_job {
 	char user[OG_DN_SIZE];	       /* of its user's entry */
 	char stamp[OG_NOTE_WORD_SIZE]; /* what it looked like */
 };
+/* The stamp of an entry that is too large to be read. */
+#define OG_AGENT_TOO_LARGE "too-large"
 
 /* How a gateway stands with one of its addresses. */
 enum og_agent_rank {

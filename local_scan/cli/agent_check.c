@@ -28,6 +28,9 @@
 #define PROBE_AGAIN_MIN_S 3600
 #define PROBE_AGAIN_MAX_S (24 * 3600)
 #define PROBE_TIMEOUT_MS 20000
+/* Nobody guesses passwords at a provider from here: logins of one user's. */
+#define PROBE_SHARE 20
+#define PROBE_SHARE_S 3600
 /* After that nobody is probing any more. */
 #define PROBE_OVER_S 60
 
@@ -38,6 +41,7 @@ struct check {
 	const struct og_roster_entry *entry;
 	const char *address;
 	int64_t now_s;
+	int64_t told_s; /* see note_seen */
 	struct og_records *records;
 	struct og_decision decision;
 };
@@ -290,12 +294,65 @@ run_probe(const struct check *check, const struct og_use *use,
 }
 
 /*
+ * With the lock held: one of its user's share of probes, whatever he changes
+ * in his entries.
+ *
+ * Returns 0 when it is noted, else when there is one again; -1 on failure.
+ */
+static int64_t
+take_share(const struct check *check)
+{
+	const struct og_note now = { check->now_s, check->now_s, 0, "probed" };
+	char share[sizeof "-2147483648"];
+	const struct og_topic topic = { { "probe by", check->records->owner,
+	    share, NULL } };
+	int64_t until_s = 0;
+	struct og_note note;
+	struct og_error err;
+	int i;
+
+	for (i = 1; i <= PROBE_SHARE; i++) {
+		(void)snprintf(share, sizeof share, "%d", i);
+		if (!og_diary_read(check->diary, &topic, &note) ||
+		    note.last_s + PROBE_SHARE_S <= check->now_s) {
+			if (og_diary_write(check->diary, &topic, &now, &err) ==
+			    OG_OK)
+				return 0;
+			og_cli_complain("%s", err.text);
+			return -1;
+		}
+		if (until_s == 0 || note.last_s + PROBE_SHARE_S < until_s)
+			until_s = note.last_s + PROBE_SHARE_S;
+	}
+	return until_s;
+}
+
+/* The minute after, by UTC: the day alone would not tell. */
+static void
+say_too_many(const struct check *check, int64_t until_s,
+    struct og_agent_finding *finding)
+{
+	const time_t until = (time_t)(until_s + 59);
+	char minute[sizeof "14:05"] = "";
+	struct tm t = { 0 };
+
+	(void)gmtime_r(&until, &t);
+	(void)strftime(minute, sizeof minute, "%H:%M", &t);
+	og_agent_say(finding, OG_AGENT_WRONG,
+	    "too many logins were tried: %.180s will be tried again at %s UTC",
+	    check->decision.gateway.host, minute);
+	finding->due_s = until_s;
+}
+
+/*
  * With the lock held: is it our turn to probe?  Then it is noted, so that
  * nobody else does, and that it is not done again at once should we be killed.
+ *
+ * finding  is written when its user's share is used up
  */
 static bool
 take_turn(const struct check *check, const struct og_topic *topic,
-    struct og_note *note)
+    struct og_note *note, struct og_agent_finding *finding)
 {
 	bool known = og_diary_read(check->diary, topic, note);
 	struct og_error err;
@@ -303,6 +360,11 @@ take_turn(const struct check *check, const struct og_topic *topic,
 
 	if (known &&
 	    (strcmp(note->word, "ready") == 0 || check->now_s < note->due_s))
+		return false;
+	wait_s = take_share(check);
+	if (wait_s > 0)
+		say_too_many(check, wait_s, finding);
+	if (wait_s != 0)
 		return false;
 	if (!known)
 		note->first_s = check->now_s;
@@ -348,7 +410,7 @@ probe(const struct check *check, const struct og_secret *secret,
 		return;
 	}
 	turn = !is_refused(check, &use, secret, finding) &&
-	       take_turn(check, &topic, &note);
+	       take_turn(check, &topic, &note, finding);
 	og_diary_unlock(check->diary);
 	if (finding->rank == OG_AGENT_WRONG)
 		return;
@@ -397,6 +459,7 @@ judge(const struct check *check, struct og_agent_finding *finding)
 		.gateway = &check->decision.gateway,
 		.entry = &check->records->entry,
 		.asked = check->entry->status.state == OG_VALUE_ABSENT,
+		.told_s = check->told_s,
 		.now_s = check->now_s,
 	};
 
@@ -483,11 +546,13 @@ check_entry(
 /* The first of the worst is what the user is told. */
 static void
 check_all(const struct og_agent *agent, struct og_diary *diary,
-    const struct og_roster_entry *entry, struct og_agent_finding *worst)
+    const struct og_roster_entry *entry, int64_t told_s,
+    struct og_agent_finding *worst)
 {
 	struct check check = { .agent = agent,
 		.diary = diary,
 		.entry = entry,
+		.told_s = told_s,
 		.now_s = (int64_t)time(NULL) };
 	struct og_agent_finding finding;
 	size_t i;
@@ -531,14 +596,23 @@ tell(struct og_roster *roster, struct og_agent_job *job,
 	return og_roster_tell(roster, job->dn, text, err);
 }
 
+/*
+ * The note's first_s is when the status was there last, ours or the same that
+ * had been: as long as the gateway is PENDING, nothing new is.
+ */
 static enum og_status
 note_seen(struct og_diary *diary, const struct og_agent_job *job,
     const struct og_agent_finding *finding, struct og_error *err)
 {
 	const struct og_topic topic = og_agent_seen(job->dn);
 	const int64_t now_s = (int64_t)time(NULL);
-	struct og_note note = { now_s, now_s, now_s + SWEEP_S, "" };
+	struct og_note note;
 
+	(void)og_diary_read(diary, &topic, &note);
+	if (finding->rank != OG_AGENT_PENDING)
+		note.first_s = now_s;
+	note.last_s = now_s;
+	note.due_s = now_s + SWEEP_S;
 	if (finding->due_s != 0 && finding->due_s < note.due_s)
 		note.due_s = finding->due_s;
 	memcpy(note.word, job->stamp, sizeof note.word);
@@ -550,14 +624,17 @@ examine(const struct og_agent *agent, struct og_agent_job *job,
     struct og_roster *roster, struct og_diary *diary, struct og_error *err)
 {
 	struct og_roster_entry *entry = calloc(1, sizeof *entry);
+	const struct og_topic seen = og_agent_seen(job->dn);
 	struct og_agent_finding finding;
+	struct og_note before;
 	enum og_status status;
 
 	if (entry == NULL)
 		return og_fail(err, OG_ESYSTEM, "out of memory");
 	status = og_roster_read(roster, job->dn, entry, err);
 	if (status == OG_OK) {
-		check_all(agent, diary, entry, &finding);
+		(void)og_diary_read(diary, &seen, &before);
+		check_all(agent, diary, entry, before.first_s, &finding);
 		if (finding.rank == OG_AGENT_UNKNOWN)
 			status = og_fail(err, OG_ESYSTEM,
 			    "its state cannot be found out at the moment");
@@ -567,6 +644,25 @@ examine(const struct og_agent *agent, struct og_agent_job *job,
 	if (status == OG_OK)
 		status = note_seen(diary, job, &finding, err);
 	free(entry);
+	return status;
+}
+
+/* The stamp stays: it would be looked at with every list. */
+static enum og_status
+examine_large(struct og_agent_job *job, struct og_roster *roster,
+    struct og_diary *diary, struct og_error *err)
+{
+	struct og_agent_finding finding = { 0 };
+	struct og_agent_job copy = *job;
+	struct og_value before;
+	enum og_status status;
+
+	wrong(&finding, "this gateway's entry is too large");
+	status = og_roster_told(roster, job->dn, &before, err);
+	if (status == OG_OK)
+		status = tell(roster, &copy, &before, finding.text, err);
+	if (status == OG_OK)
+		status = note_seen(diary, job, &finding, err);
 	return status;
 }
 
@@ -580,12 +676,19 @@ og_agent_check(const struct og_agent *agent, const struct og_agent_job *due)
 	struct og_error err;
 	enum og_status status;
 
+	/* before a mail starts it, and without wiping what it frees */
+	if (!og_probe_start()) {
+		og_cli_complain("libcurl would not start");
+		return EX_TEMPFAIL;
+	}
 	status = og_diary_open(agent->diary_dir, &diary, &err);
 	if (status == OG_OK)
 		status = og_roster_open(&agent->config.directory,
 		    agent->config.directory.timeout_ms, &roster, &err);
 	if (status == OG_OK)
-		status = examine(agent, job, roster, diary, &err);
+		status = strcmp(job->stamp, OG_AGENT_TOO_LARGE) == 0
+			     ? examine_large(job, roster, diary, &err)
+			     : examine(agent, job, roster, diary, &err);
 	og_roster_close(roster);
 	og_diary_close(diary);
 	/* gone meanwhile: nobody is left to be told */

@@ -45,9 +45,13 @@ make_stamp(const struct listing *listing, const char *state, size_t len,
     char stamp[OG_NOTE_WORD_SIZE])
 {
 	size_t before = strlen(listing->permissions);
-	char *all = malloc(before + len);
+	char *all;
 	bool ok;
 
+	if (state == NULL)
+		return og_text_copy(stamp, OG_NOTE_WORD_SIZE,
+		    OG_AGENT_TOO_LARGE, strlen(OG_AGENT_TOO_LARGE));
+	all = malloc(before + len);
 	if (all == NULL)
 		return false;
 	memcpy(all, listing->permissions, before);

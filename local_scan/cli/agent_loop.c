@@ -59,6 +59,7 @@ struct loop {
 	bool watching;		  /* the watcher has rung: it hears changes */
 	int64_t watch_ms;	  /* when to start the next watcher */
 	int64_t list_ms;	  /* when to list again */
+	int64_t not_before_ms;	  /* and not sooner, whatever changes */
 	int64_t listing_since_ms; /* the lister's start */
 	bool skipped;		  /* something changed that is being examined */
 	bool failed; /* something could not be done; again at the next poll */
@@ -336,30 +337,50 @@ end_watcher(struct loop *loop, int status)
 		loop->watch_ms = now_ms() + WATCH_NEVER_MS;
 }
 
-/* Its last jobs may still be in the pipe. */
+/* Killed is not slow: only its own alarm ends a child that is. */
+static void
+complain_of_signal(const char *what, int status)
+{
+	if (!WIFSIGNALED(status))
+		return;
+	if (WTERMSIG(status) == SIGALRM)
+		og_cli_complain("%s took too long", what);
+	else
+		og_cli_complain(
+		    "%s was ended by signal %d", what, WTERMSIG(status));
+}
+
+/*
+ * Its last jobs may still be in the pipe.  A list that failed has mostly
+ * waited: the directory is asked again at the next poll.
+ */
 static void
 end_lister(struct loop *loop, int status)
 {
+	int64_t poll_ms = (int64_t)loop->agent->config.agent_poll_s * 1000;
 	int64_t now = now_ms();
 	int64_t rest_ms = (now - loop->listing_since_ms) * LIST_SHARE;
 
 	while (loop->lister.fd >= 0)
 		hear_lister(loop);
 	loop->lister.pid = 0;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != EX_OK)
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != EX_OK) {
 		loop->failed = true;
-	if (!WIFEXITED(status))
-		og_cli_complain("the list of gateways took too long");
-	if (loop->list_ms < now + rest_ms)
-		loop->list_ms = now + rest_ms;
+		if (rest_ms > poll_ms)
+			rest_ms = poll_ms;
+	}
+	complain_of_signal("the list of gateways", status);
+	loop->not_before_ms = now + rest_ms;
 }
 
 static void
 end_worker(struct loop *loop, size_t i, int status)
 {
-	if (!WIFEXITED(status))
-		og_cli_complain("%s: its examination took too long",
-		    loop->worker[i].job.dn);
+	char what[OG_DN_SIZE + sizeof ": its examination"];
+
+	(void)snprintf(
+	    what, sizeof what, "%s: its examination", loop->worker[i].job.dn);
+	complain_of_signal(what, status);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != EX_OK)
 		loop->failed = true;
 	loop->worker[i] = loop->worker[--loop->n_workers];
@@ -399,7 +420,14 @@ static bool
 may_list(const struct loop *loop)
 {
 	return loop->lister.pid == 0 &&
-	    !(loop->agent->once && loop->listing_since_ms != 0);
+	       !(loop->agent->once && loop->listing_since_ms != 0);
+}
+
+static int64_t
+next_list_ms(const struct loop *loop)
+{
+	return loop->list_ms > loop->not_before_ms ? loop->list_ms
+						   : loop->not_before_ms;
 }
 
 static void
@@ -410,7 +438,7 @@ start_what_is_due(struct loop *loop)
 	if (loop->watcher.pid == 0 && !loop->agent->once &&
 	    now >= loop->watch_ms)
 		start_watcher(loop);
-	if (may_list(loop) && now >= loop->list_ms)
+	if (may_list(loop) && now >= next_list_ms(loop))
 		start_lister(loop);
 	start_workers(loop);
 }
@@ -429,7 +457,7 @@ wait_for_something(struct loop *loop)
 	int64_t wait_ms;
 
 	if (may_list(loop))
-		sooner(&until_ms, loop->list_ms);
+		sooner(&until_ms, next_list_ms(loop));
 	if (loop->watcher.pid == 0 && !loop->agent->once)
 		sooner(&until_ms, loop->watch_ms);
 	wait_ms = until_ms == INT64_MAX ? -1 : until_ms - now_ms();

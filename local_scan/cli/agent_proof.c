@@ -75,6 +75,7 @@ wait_until(struct og_diary *diary, struct mailing *m, int64_t now_s)
 	return until_s;
 }
 
+/* All of it or nothing: a limit without its mail would be a day lost. */
 static enum og_status
 note_mail(struct og_diary *diary, const struct mailing *m, int64_t now_s,
     struct og_error *err)
@@ -87,6 +88,11 @@ note_mail(struct og_diary *diary, const struct mailing *m, int64_t now_s,
 		status = og_diary_write(diary, &m->by, &note, err);
 	if (status == OG_OK)
 		status = og_diary_write(diary, &m->claim, &note, err);
+	if (status != OG_OK) {
+		/* what they said before is over: wait_until has seen to it */
+		og_diary_forget(diary, &m->to);
+		og_diary_forget(diary, &m->by);
+	}
 	return status;
 }
 
@@ -147,14 +153,19 @@ send_proof(const struct og_agent *agent, const struct og_agent_claim *claim,
 	return og_agent_mail_send(config->agent_smtp, &mail, message, err);
 }
 
-/* The claim's mail, when there has been one and it is still good. */
+/*
+ * The claim's mail, when there has been one and it is still good.  Who asks
+ * has removed a status; where none could be written since that mail, nobody
+ * has asked.
+ */
 static bool
 is_mailed(const struct og_note *note, const struct og_agent_claim *claim)
 {
 	if (note->last_s == 0 ||
 	    claim->now_s >= note->last_s + LIFE_S - RENEW_S)
 		return false;
-	return !claim->asked || claim->now_s < note->last_s + DAY_S;
+	return !claim->asked || claim->told_s < note->last_s ||
+	       claim->now_s < note->last_s + DAY_S;
 }
 
 enum mailed { MAILED, MUST_WAIT, NOT_TAKEN, REFUSED, NO_NOTES };

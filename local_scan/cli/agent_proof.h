@@ -17,7 +17,8 @@ struct og_agent_claim {
 	const struct og_gateway *gateway;
 	/* the proofs that the gateway's entry holds */
 	const struct og_gateway_record *entry;
-	bool asked; /* the user has removed the status, to be mailed again */
+	bool asked;	/* there is no status: removed, to be mailed again? */
+	int64_t told_s; /* when there was one last; 0: never */
 	int64_t now_s;
 };
 

@@ -51,7 +51,13 @@ OG_MUST_CHECK bool og_cli_config(struct og_config *config, bool *present);
 OG_MUST_CHECK enum og_status og_cli_read_config(
     struct og_config *config, char path[PATH_MAX], struct og_error *err);
 
-/* Say "outgate: " and one line on standard error. */
+/*
+ * Say "outgate: " and one line on standard error.
+ *
+ * What is said may quote anybody: a control character becomes "?", so that
+ * nobody forges a line of a log, nor speaks to the terminal that shows it.
+ * What is longer than 8 KiB is cut.
+ */
 void og_cli_complain(const char *format, ...)
     __attribute__((format(printf, 1, 2)));
 

@@ -16,6 +16,8 @@
 #include "cli/cli.h"
 
 #define VERSION "0.1.0"
+/* A name of the directory's, a path, and what is said of them. */
+#define COMPLAINT_SIZE (8 * 1024)
 
 static const struct {
 	const char *name;
@@ -38,13 +40,18 @@ static const char *named_config;
 void
 og_cli_complain(const char *format, ...)
 {
+	char line[COMPLAINT_SIZE];
 	va_list args;
+	size_t i;
 
-	(void)fputs("outgate: ", stderr);
 	va_start(args, format);
-	(void)vfprintf(stderr, format, args);
+	(void)vsnprintf(line, sizeof line, format, args);
 	va_end(args);
-	(void)fputc('\n', stderr);
+	for (i = 0; line[i] != '\0'; i++) {
+		if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+			line[i] = '?';
+	}
+	(void)fprintf(stderr, "outgate: %s\n", line);
 }
 
 int

@@ -2,6 +2,8 @@
 #ifndef OG_CLI_PROBE_H
 #define OG_CLI_PROBE_H
 
+#include <stdbool.h>
+
 #include "core/error.h"
 #include "core/gateway.h"
 #include "io/config.h"
@@ -42,6 +44,15 @@ void og_probe_networks(const struct og_config *config,
     const char *networks[OG_OWN_NETWORKS_MAX + 1]);
 
 /*
+ * Make libcurl ready, which can be done once in a process: before anything
+ * else uses it, or the password is left in the memory that libcurl has freed.
+ *
+ * Returns false when it would not start.  Not for threads; SSLKEYLOGFILE is
+ * removed from the environment.
+ */
+OG_MUST_CHECK bool og_probe_start(void);
+
+/*
  * Probe.  Every address of the host is checked before it is dialled, and it is
  * the checked one that is dialled.  The secret is given once, in verified TLS;
  * whatever the answer is, there is no second try.
@@ -49,8 +60,7 @@ void og_probe_networks(const struct og_config *config,
  * why   for an administrator: what happened, without any word of the server's
  *       and without a secret; "" when ready
  *
- * Not for threads: libcurl is made ready at the first call, and SSLKEYLOGFILE
- * is removed from the environment.
+ * Calls og_probe_start.
  */
 enum og_probe_result og_probe_run(
     const struct og_probe *probe, struct og_error *why);

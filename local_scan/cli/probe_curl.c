@@ -267,8 +267,8 @@ wipe_realloc(void *at, size_t size)
 	return fresh;
 }
 
-static bool
-start_library(void)
+bool
+og_probe_start(void)
 {
 	static bool started;
 
@@ -501,7 +501,7 @@ og_probe_run(const struct og_probe *probe, struct og_error *why)
 
 	(void)og_fail(why, OG_ESYSTEM, "cannot prepare a connection");
 	if (!og_address_valid(probe->address, strlen(probe->address)) ||
-	    !start_library() || getifaddrs(&attempt.own) != 0)
+	    !og_probe_start() || getifaddrs(&attempt.own) != 0)
 		return OG_PROBE_LATER;
 	attempt.easy = curl_easy_init();
 	if (attempt.easy != NULL && set_target(&attempt) && set_tls(&attempt) &&

@@ -5,6 +5,11 @@
  *
  * What has changed is found by comparing values, not by times of change: not
  * every server has entryCSN, and modifyTimestamp knows seconds only.
+ *
+ * Listed are names; each entry is read by itself.  What a user stores is as
+ * large as the server lets it be, and libldap gives up the connection over a
+ * message that is too large: so it costs him his own gateway, and not
+ * everybody theirs.
  */
 #include "io/roster.h"
 
@@ -23,7 +28,7 @@
 #define CHANGES "(|" GATEWAYS PERMISSIONS ")"
 
 struct og_roster {
-	LDAP *ld;
+	LDAP *ld; /* NULL: lost */
 	struct timeval timeout;
 	const struct og_directory *directory;
 };
@@ -39,31 +44,50 @@ fail_code(struct og_error *err, const char *what, int code)
 }
 
 /* The servers in turn; directory.c lets them race, but nobody waits here. */
-enum og_status
-og_roster_open(const struct og_directory *directory, int timeout_ms,
-    struct og_roster **roster, struct og_error *err)
+static enum og_status
+connect_any(struct og_roster *r, struct og_error *err)
 {
-	struct og_ldap_task task = { .directory = directory,
+	const int timeout_ms =
+	    (int)(r->timeout.tv_sec * 1000 + r->timeout.tv_usec / 1000);
+	struct og_ldap_task task = { .directory = r->directory,
 		.left_ms = timeout_ms };
-	struct og_roster *r = calloc(1, sizeof *r);
 	enum og_status status = OG_ESYSTEM;
 	struct og_error why;
 	struct og_text all;
 	size_t i;
+
+	og_text_start(&all, err->text, sizeof err->text);
+	for (i = 0; status != OG_OK && i < r->directory->n_uris; i++) {
+		task.uri = r->directory->uri[i];
+		status = og_ldap_connect(&task, &r->ld, &why);
+		if (status != OG_OK)
+			og_text_putf(&all, "%s%s: %s", i == 0 ? "" : "; ",
+			    task.uri, why.text);
+	}
+	return status;
+}
+
+static void
+disconnect(struct og_roster *r)
+{
+	if (r->ld != NULL)
+		(void)ldap_unbind_ext(r->ld, NULL, NULL);
+	r->ld = NULL;
+}
+
+enum og_status
+og_roster_open(const struct og_directory *directory, int timeout_ms,
+    struct og_roster **roster, struct og_error *err)
+{
+	struct og_roster *r = calloc(1, sizeof *r);
+	enum og_status status;
 
 	if (r == NULL)
 		return og_fail(err, OG_ESYSTEM, "out of memory");
 	r->directory = directory;
 	r->timeout.tv_sec = timeout_ms / 1000;
 	r->timeout.tv_usec = timeout_ms % 1000 * 1000;
-	og_text_start(&all, err->text, sizeof err->text);
-	for (i = 0; status != OG_OK && i < directory->n_uris; i++) {
-		task.uri = directory->uri[i];
-		status = og_ldap_connect(&task, &r->ld, &why);
-		if (status != OG_OK)
-			og_text_putf(&all, "%s%s: %s", i == 0 ? "" : "; ",
-			    task.uri, why.text);
-	}
+	status = connect_any(r, err);
 	if (status != OG_OK) {
 		free(r);
 		return status;
@@ -77,7 +101,7 @@ og_roster_close(struct og_roster *roster)
 {
 	if (roster == NULL)
 		return;
-	(void)ldap_unbind_ext(roster->ld, NULL, NULL);
+	disconnect(roster);
 	free(roster);
 }
 
@@ -160,11 +184,13 @@ search_all(struct og_roster *r, const char *filter, const struct taker *taker,
 
 	do {
 		LDAPMessage *found = NULL;
-		LDAPMessage *entry;
+		LDAPMessage *entry = NULL;
 
 		code = read_page(r, filter, taker->attributes, &cookie, &found);
-		for (entry = ldap_first_entry(r->ld, found); entry != NULL;
-		     entry = ldap_next_entry(r->ld, entry))
+		/* libldap aborts over an answer that did not come */
+		if (found != NULL)
+			entry = ldap_first_entry(r->ld, found);
+		for (; entry != NULL; entry = ldap_next_entry(r->ld, entry))
 			taker->take(r, entry, taker->context);
 		ldap_msgfree(found);
 	} while (code == LDAP_SUCCESS && cookie.bv_len > 0);
@@ -235,32 +261,129 @@ name_above(const char *dn)
 	return above;
 }
 
+/* One entry. */
+
+/* Returns the result code; with LDAP_SUCCESS there is an entry. */
+static int
+find_entry(
+    struct og_roster *r, const char *dn, char **attributes, LDAPMessage **found)
+{
+	int code =
+	    ldap_search_ext_s(r->ld, dn, LDAP_SCOPE_BASE, "(objectClass=*)",
+		attributes, 0, NULL, NULL, &r->timeout, 1, found);
+
+	if (code == LDAP_SUCCESS &&
+	    (*found == NULL || ldap_first_entry(r->ld, *found) == NULL))
+		return LDAP_NO_SUCH_OBJECT;
+	return code;
+}
+
+static enum og_status
+read_entry(struct og_roster *r, const char *dn, char **attributes,
+    LDAPMessage **found, struct og_error *err)
+{
+	int code = find_entry(r, dn, attributes, found);
+
+	if (code == LDAP_NO_SUCH_OBJECT)
+		return og_fail(err, OG_EINPUT, "the entry is gone");
+	if (code != LDAP_SUCCESS)
+		return fail_code(err, "search for an entry", code);
+	return OG_OK;
+}
+
+/* Every gateway. */
+
 struct listing {
 	const struct og_roster_visitor *visitor;
 	char **attributes;
 };
 
+/* Each name with a NUL behind it. */
 static void
-take_gateway(struct og_roster *r, LDAPMessage *entry, void *context)
+take_name(struct og_roster *r, LDAPMessage *entry, void *context)
 {
-	const struct listing *listing = context;
-	const struct og_roster_visitor *visitor = listing->visitor;
 	char *dn = ldap_get_dn(r->ld, entry);
+
+	if (dn != NULL)
+		(void)fwrite(dn, 1, strlen(dn) + 1, context);
+	ldap_memfree(dn);
+}
+
+/* *names is malloc()ed, and what is listed of it also on failure. */
+static enum og_status
+list_names(struct og_roster *r, char **names, size_t *len, struct og_error *err)
+{
+	char *attributes[] = { no_attributes, NULL };
+	FILE *to = open_memstream(names, len);
+	const struct taker taker = { attributes, take_name, to };
+	enum og_status status;
+
+	if (to == NULL)
+		return og_fail(err, OG_ESYSTEM, "out of memory");
+	status = search_all(r, GATEWAYS, &taker, err);
+	if (fclose(to) != 0) {
+		*len = 0;
+		return og_fail(err, OG_ESYSTEM, "out of memory");
+	}
+	return status;
+}
+
+static void
+visit_entry(struct og_roster *r, const struct listing *listing, const char *dn,
+    LDAPMessage *entry)
+{
+	const struct og_roster_visitor *visitor = listing->visitor;
 	char *state = NULL;
 	char *above = NULL;
 	size_t len = 0;
 	FILE *to = open_memstream(&state, &len);
 
-	if (dn != NULL && !has(r->ld, entry, r->directory->login_attribute))
+	if (!has(r->ld, entry, r->directory->login_attribute))
 		above = name_above(dn);
 	if (to != NULL)
 		put_values(r->ld, entry, listing->attributes, to);
-	if (to != NULL && fclose(to) == 0 && dn != NULL)
+	if (to != NULL && fclose(to) == 0)
 		visitor->gateway(visitor->context, dn,
 		    above != NULL ? above : dn, state, len);
 	free(state);
 	ldap_memfree(above);
-	ldap_memfree(dn);
+}
+
+/*
+ * Once more on a new connection: the old one may have ended for any reason,
+ * and only an entry that ends two is too large.
+ *
+ * OG_ESYSTEM  there is no server any more, or this entry timed out; r->ld
+ *             tells which
+ */
+static enum og_status
+visit(struct og_roster *r, const struct listing *listing, const char *dn,
+    struct og_error *err)
+{
+	const struct og_roster_visitor *visitor = listing->visitor;
+	enum og_status status = OG_OK;
+	int code = LDAP_SERVER_DOWN;
+	int tries;
+
+	for (tries = 0; tries < 2 && status == OG_OK; tries++) {
+		LDAPMessage *found = NULL;
+
+		code = find_entry(r, dn, listing->attributes, &found);
+		if (code == LDAP_SUCCESS)
+			visit_entry(
+			    r, listing, dn, ldap_first_entry(r->ld, found));
+		ldap_msgfree(found);
+		if (code == LDAP_SUCCESS || code == LDAP_NO_SUCH_OBJECT)
+			return OG_OK;
+		disconnect(r);
+		status = connect_any(r, err);
+	}
+	if (status != OG_OK)
+		return status;
+	if (code != LDAP_SERVER_DOWN && code != LDAP_DECODING_ERROR)
+		return fail_code(err, "search for an entry", code);
+	visitor->gateway(visitor->context, dn, dn, NULL, 0);
+	return OG_OK;
 }
 
 enum og_status
@@ -271,33 +394,27 @@ og_roster_list(struct og_roster *roster,
 	char *attributes[] = { "outgateAddress", "outgateHost", "outgatePort",
 		"outgateTLS", "outgateLogin", "outgatePassword", "outgateProof",
 		"outgateEnabled", "outgateStatus", login, NULL };
-	struct listing listing = { visitor, attributes };
-	const struct taker taker = { attributes, take_gateway, &listing };
-	enum og_status status;
+	const struct listing listing = { visitor, attributes };
+	enum og_status status, visited;
+	struct og_error why;
+	char *names = NULL;
+	size_t at, len = 0;
 
 	memcpy(login, roster->directory->login_attribute, sizeof login);
 	status = list_permissions(roster, visitor, err);
 	if (status != OG_OK)
 		return status;
-	return search_all(roster, GATEWAYS, &taker, err);
-}
-
-/* One entry. */
-
-static enum og_status
-read_entry(struct og_roster *r, const char *dn, char **attributes,
-    LDAPMessage **found, struct og_error *err)
-{
-	int code =
-	    ldap_search_ext_s(r->ld, dn, LDAP_SCOPE_BASE, "(objectClass=*)",
-		attributes, 0, NULL, NULL, &r->timeout, 1, found);
-
-	if (code == LDAP_NO_SUCH_OBJECT ||
-	    (code == LDAP_SUCCESS && ldap_first_entry(r->ld, *found) == NULL))
-		return og_fail(err, OG_EINPUT, "the entry is gone");
-	if (code != LDAP_SUCCESS)
-		return fail_code(err, "search for an entry", code);
-	return OG_OK;
+	status = list_names(roster, &names, &len, err);
+	for (at = 0; at < len && roster->ld != NULL;
+	     at += strlen(names + at) + 1) {
+		visited = visit(roster, &listing, names + at, &why);
+		if (visited != OG_OK && status == OG_OK) {
+			status = visited;
+			*err = why;
+		}
+	}
+	free(names);
+	return status;
 }
 
 static void
@@ -399,6 +516,22 @@ og_roster_read(struct og_roster *roster, const char *dn,
 	if (status == OG_OK && entry->login[0] == '\0')
 		status = read_login_above(roster, dn, entry, err);
 	return status;
+}
+
+enum og_status
+og_roster_told(struct og_roster *roster, const char *dn,
+    struct og_value *status, struct og_error *err)
+{
+	char *attributes[] = { "outgateStatus", NULL };
+	LDAPMessage *found = NULL;
+	enum og_status result = read_entry(roster, dn, attributes, &found, err);
+
+	*status = (struct og_value){ 0 };
+	if (result == OG_OK)
+		read_text(roster->ld, ldap_first_entry(roster->ld, found),
+		    "outgateStatus", status);
+	ldap_msgfree(found);
+	return result;
 }
 
 enum og_status

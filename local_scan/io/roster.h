@@ -44,7 +44,8 @@ struct og_roster_visitor {
 	 * dn     of the gateway's entry
 	 * user   DN of its user's: the same, or the one above
 	 * state  all its attributes that matter, as octets: when these are
-	 *        the same as before, nothing has changed
+	 *        the same as before, nothing has changed; NULL when they
+	 *        are more than is read at once, and user is dn then
 	 */
 	void (*gateway)(void *context, const char *dn, const char *user,
 	    const char *state, size_t len);
@@ -64,10 +65,11 @@ OG_MUST_CHECK enum og_status og_roster_open(
 void og_roster_close(struct og_roster *roster);
 
 /*
- * Visit every gateway.
+ * Visit every gateway.  Each is read by itself, at the cost of an answer each.
  *
  * OG_ELIMIT   the server shows only some of them; those have been visited
- * OG_ESYSTEM  it failed; some may have been visited
+ * OG_ESYSTEM  it failed; some have not been visited, and on other errors than
+ *             a server's that does not answer any more all others have
  */
 OG_MUST_CHECK enum og_status og_roster_list(struct og_roster *roster,
     const struct og_roster_visitor *visitor, struct og_error *err);
@@ -80,6 +82,14 @@ OG_MUST_CHECK enum og_status og_roster_list(struct og_roster *roster,
  */
 OG_MUST_CHECK enum og_status og_roster_read(struct og_roster *roster,
     const char *dn, struct og_roster_entry *entry, struct og_error *err);
+
+/*
+ * Read an entry's outgateStatus and nothing else, however large the entry.
+ *
+ * OG_EINPUT, OG_ESYSTEM  as og_roster_read
+ */
+OG_MUST_CHECK enum og_status og_roster_told(struct og_roster *roster,
+    const char *dn, struct og_value *status, struct og_error *err);
 
 /*
  * Replace an entry's outgateStatus.

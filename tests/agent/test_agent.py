@@ -7,6 +7,7 @@ of its own, run as cron would.
 """
 
 import base64
+import contextlib
 import email.utils
 import json
 import os
@@ -25,6 +26,7 @@ import sandbox
 import tap
 from agent import (JO_AWAY, JO_BIND, KEY, STATE, TEAM, USER, AgentWorld, Case,
                    proof_in, today)
+from sandbox import run
 from slapd import check
 from world import (BUILD, JO, MIA_GATEWAY, OUTSIDE, PARTNER,
                    PARTNER_PASSWORDS, SAM, STAFF, wait)
@@ -300,6 +302,37 @@ class Limits(Case):
         self.is_waiting()
         self.assertEqual(len(world.mails()), 1)
 
+    def test_notes_that_find_no_room_cost_no_mail(self):
+        mailed = []
+        for files in range(4, 14):
+            self.replace("outgateStatus")
+            with self.room(files):
+                self.once_somehow()
+                world.settle()
+                mailed.append(len(world.mails_now()))
+                run("mount", "-o", "remount,nr_inodes=100", STATE)
+                world.once()
+                self.assertEqual(len(world.mails()), 1, files)
+            world.drop_mails()
+        # there was too little room, and there was enough
+        self.assertEqual((mailed[0], mailed[-1]), (0, 1))
+
+    @contextlib.contextmanager
+    def room(self, files):
+        """So many files have room where the agent keeps its notes."""
+        run("mount", "-t", "tmpfs", "-o", f"mode=755,nr_inodes={files}",
+            "notes", STATE)
+        try:
+            shutil.chown(STATE, USER, USER)
+            yield
+        finally:
+            run("umount", STATE)
+
+    def once_somehow(self):
+        subprocess.run(world.command("/usr/bin/outgate", "agent", "--once"),
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, timeout=300)
+
     def test_an_address_that_is_refused_is_told_and_left_for_a_day(self):
         world.outgate_conf("proof_key p1\nagent_smtp 203.0.113.10:587\n")
         # the partner's server has TLS, and wants a login before RCPT
@@ -450,6 +483,21 @@ class Sentences(Case):
         finally:
             world.modify(f"dn: {dn}\nchangetype: delete\n")
 
+    def test_a_name_with_control_characters_forges_no_line_of_the_log(self):
+        name = "x\nforged: by Mia\r\x1b[2J\x7f"
+        dn = base64.b64encode(f"cn={name},{MIA}".encode()).decode()
+        cn = base64.b64encode(name.encode()).decode()
+        world.modify(f"dn:: {dn}\nchangetype: add\nobjectClass: "
+                     f"outgateEntry\ncn:: {cn}\n"
+                     "outgateAddress: forged@partner.example\n")
+        try:
+            said = world.once()
+        finally:
+            world.modify(f"dn:: {dn}\nchangetype: delete\n")
+        line, = [line for line in said.split("\n") if "forged: " in line]
+        self.assertRegex(line, r"^outgate: cn=x\?forged: by Mia\?\?\[2J\?,")
+        self.assertRegex(said, r"\A([ -~]*\n)*\Z")
+
     def test_the_status_is_written_only_when_it_changes(self):
         world.once()
         before = self.version()
@@ -470,8 +518,34 @@ class Sentences(Case):
         world.once()
         before = world.operations()
         world.once()
-        # the two lists, and the question that counts them
-        self.assertLessEqual(world.operations() - before, 3)
+        # the two lists, one look at each gateway, and the question that
+        # counts them
+        gateways = len(world.slapd.search(
+            "(|(objectClass=outgateAccount)(objectClass=outgateEntry))",
+            "1.1", bind=world.slapd.root).entries)
+        self.assertLessEqual(world.operations() - before, 4 + gateways)
+
+    def test_an_entry_that_is_too_large_is_its_own_users_matter(self):
+        self.reset(MIA_GATEWAY)
+        self.pasted_often(1100)
+        world.once()
+        self.assertEqual(world.status(JO), "this gateway's entry is too large")
+        self.is_waiting(MIA_GATEWAY, TEAM)
+        before = self.version()
+        for shift in None, "+2h":
+            world.once(faketime=shift)
+        self.assertEqual(self.version(), before)
+        self.replace("outgateProof")
+        world.once()
+        self.is_waiting()
+
+    def pasted_often(self, count):
+        """As many proofs, each of 1005 octets, as Jo himself can store."""
+        self.addCleanup(self.replace, "outgateProof")
+        check(world.slapd.modify(
+            f"dn: {JO}\nchangetype: modify\nreplace: outgateProof\n"
+            + "".join(f"outgateProof: {n:05}{1000 * 'x'}\n"
+                      for n in range(count)), JO_BIND), "paste often")
 
     def test_a_permission_that_changes_is_noticed_at_once(self):
         # twice: what has just been told something is looked at anyway
@@ -699,6 +773,31 @@ class Start(Case):
         self.assertIn("does not show all gateways", said)
 
     def test_a_status_that_it_may_not_write_is_told(self):
+        with self.no_status():
+            said = world.once(code=75)
+        self.assertIn("write of outgateStatus: Insufficient access", said)
+
+    def test_a_status_that_it_may_not_write_asks_for_no_mail(self):
+        with self.no_status():
+            for day in 0, 2, 4:
+                world.once(faketime=f"+{day}d", code=75)
+        world.settle()
+        self.assertEqual(len(world.mails_now()), 1)
+
+    def test_nor_does_one_that_it_may_not_write_again(self):
+        world.once()
+        with self.no_status():
+            self.replace("outgateStatus")
+            # this one was asked for, by whoever removed the status
+            world.once(faketime="+2d", code=75)
+            for day in 4, 6:
+                world.once(faketime=f"+{day}d", code=75)
+        world.settle()
+        self.assertEqual(len(world.mails_now()), 2)
+
+    @contextlib.contextmanager
+    def no_status(self):
+        """The agent may not write it."""
         rules = world.slapd.search(
             "(objectClass=*)", "olcAccess", scope="base",
             base=f"olcDatabase={world.database()},cn=config",
@@ -717,10 +816,9 @@ class Start(Case):
         self.assertIn(agent, rule)
         swap(rule.replace(agent, agent.replace("write", "read")))
         try:
-            said = world.once(code=75)
+            yield
         finally:
             swap(rule)
-        self.assertIn("write of outgateStatus: Insufficient access", said)
 
 
 if __name__ == "__main__":

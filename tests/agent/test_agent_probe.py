@@ -5,19 +5,23 @@
 A partner that behaves as it is told and writes down who came counts the tries.
 """
 
+import base64
 import pathlib
+import socket
 import subprocess
 import sys
+import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import sandbox
 import tap
-from agent import JO_AWAY, AgentWorld, Case, proof_in, today
+from agent import (JO_AWAY, AgentWorld, Case, children, memory, proof_in,
+                   today)
 from hostile import IMPLICIT, STARTTLS, Hostile
 from sandbox import run
 from world import (JO, MIA_GATEWAY, PARTNER, PARTNER_PASSWORDS, STAFF,
-                   certificate, make_ca, wait, wait_for_port)
+                   WAIT_S, certificate, make_ca, wait, wait_for_port)
 
 HOST = "smtp.hostile.example"
 HOST_ADDRESS = "203.0.113.40"
@@ -134,6 +138,28 @@ class Once(Probe):
         self.has("refused the login")
         self.assertEqual(self.tries(), 1)
 
+    def test_twenty_logins_a_user_and_hour_whatever_he_changes(self):
+        addresses = [f"a{n}@partner.example" for n in range(22)]
+        self.replace("outgateAddress", *addresses)
+        world.once()
+        self.assertEqual(self.tries(), 20)
+        self.has(f"^too many logins were tried: {HOST} will be tried again "
+                 "at [0-2][0-9]:[0-5][0-9] UTC$")
+        # neither another login nor another password is another user's
+        self.replace("outgateAddress", JO_AWAY)
+        for guess in "one", "two":
+            self.gateway(guess, login=f"jo.{guess}")
+            world.once()
+            world.once(faketime="+50m")
+        self.assertEqual(self.tries(), 20)
+        self.has("^too many logins were tried: ")
+        self.reset(MIA_GATEWAY)
+        world.once()
+        self.assertEqual(world.status(MIA_GATEWAY), "ready")
+        world.once(faketime="+61m")
+        self.assertEqual(world.status(JO), "ready")
+        self.assertEqual(self.tries(), 21)
+
     def test_four_agents_at_once_log_in_once(self):
         hostile.play("auth_535")
         agents = [subprocess.Popen(
@@ -170,6 +196,76 @@ class Once(Probe):
             said = world.once()
             for secret in PASSWORD, "SECRET-BANNER", LOGIN:
                 self.assertNotIn(secret, said + world.status(JO))
+
+
+class Taker:
+    """A mail server on this machine that says nothing to its second message;
+    while it does not, whoever has sent it can be looked at."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.second, self.over = threading.Event(), threading.Event()
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+
+    def serve(self):
+        try:
+            self.take(lambda: None)
+            self.take(lambda: (self.second.set(), self.over.wait()))
+        except OSError:
+            pass
+
+    def take(self, before_reply):
+        client, _ = self.listener.accept()
+        with client, client.makefile("rb") as lines:
+            client.sendall(b"220 here\r\n")
+            for line in lines:
+                word = line[:4].upper()
+                client.sendall(b"354 go on\r\n" if word == b"DATA"
+                               else b"250 yes\r\n")
+                if word == b"DATA":
+                    while lines.readline() not in (b".\r\n", b""):
+                        pass
+                    before_reply()
+                    client.sendall(b"250 taken\r\n")
+                if word == b"QUIT":
+                    return
+
+
+class Memory(Probe):
+    def test_no_password_is_left_behind_in_memory(self):
+        # what is freed loses its beginning to the allocator: long, by its end
+        password = "the first part is overwritten " + 3 * "the end of it "
+        plain = base64.b64encode(f"\0{LOGIN}\0{password}".encode())
+        self.gateway(password)
+        # a mail, a probe, a mail, by one process
+        self.replace("outgateAddress", "a1@partner.example", JO_AWAY,
+                     "a2@partner.example")
+        self.pasted(world.proof(JO, JO_AWAY, gw=f"{HOST}:{IMPLICIT}"))
+        with Taker() as taker:
+            world.outgate_conf(
+                f"proof_key p1\nagent_smtp 127.0.0.1:{taker.port}\n")
+            with world.agent() as agent:
+                self.assertTrue(taker.second.wait(WAIT_S))
+                self.assertEqual(self.tries(), 1)
+                held = {pid: b"\0".join(memory(pid))
+                        for pid in children(agent.pid)}
+        # what it is looked for in is the memory of who knew it
+        self.assertTrue([pid for pid in held
+                         if b"a2@partner.example" in held[pid]])
+        for secret in password.encode()[-20:], plain[-20:]:
+            self.assertEqual(
+                [pid for pid in held if secret in held[pid]], [])
 
 
 @tap.tables

@@ -8,15 +8,18 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
+import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import sandbox
 import tap
-from agent import USER, AgentWorld, Case, proof_in
+from agent import USER, AgentWorld, Case, children, proof_in
 from world import JO, MIA_GATEWAY, STAFF, WAIT_S, wait
 
 NEVER = "proof_key p1\nagent_poll_s 3600\n"
@@ -34,24 +37,46 @@ def tearDownModule():
     world.__exit__()
 
 
-def children(pid):
-    """All processes below one, itself first."""
-    below = [pid]
-    try:
-        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                below += children(int(child))
-    except OSError:
-        pass
-    return below
-
-
 def is_alive(pid):
     try:
         return "(zombie)" not in pathlib.Path(
             f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+class HangUp:
+    """A way to slapd that ends with the client's second request."""
+
+    def __init__(self, path, server):
+        self.server = server
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.path = path
+        self.thread = threading.Thread(target=self.serve)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
+        self.listener.close()
+        os.unlink(self.path)
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client, socket.socket(socket.AF_UNIX) as server:
+                server.connect(self.server)
+                server.sendall(client.recv(65536))
+                client.sendall(server.recv(65536))
+                client.recv(65536)
 
 
 class Polling(Case):
@@ -74,6 +99,35 @@ class Polling(Case):
         finally:
             if world.slapd.process is None:
                 world.slapd.start()
+
+    def test_a_directory_that_hangs_up_is_told_and_asked_again(self):
+        path = str(world.folder / "hangs-up")
+        with HangUp(path, str(world.slapd.socket)):
+            os.chmod(path, 0o777)
+            world.outgate_conf("proof_key p1\nagent_uri ldapi://"
+                               + urllib.parse.quote(path, safe="") + "\n")
+            said = world.once(code=75)
+        self.assertIn("search for gateways: Can't contact LDAP server", said)
+        self.assertNotIn("took too long", said)
+        self.assertNotIn("signal", said)
+
+    def test_a_process_that_is_killed_was_not_slow(self):
+        os.kill(world.slapd.process.pid, signal.SIGSTOP)
+        try:
+            with world.agent() as agent:
+                lister, = wait(lambda: self.listers(agent), bool)
+                os.kill(lister, signal.SIGKILL)
+                said = wait(agent.log.read_text, bool)
+        finally:
+            os.kill(world.slapd.process.pid, signal.SIGCONT)
+        self.assertEqual(
+            said, "outgate: the list of gateways was ended by signal 9\n")
+
+    def listers(self, agent):
+        """The child with the alarm clock: the other one is the watcher."""
+        # both are there, and the watcher was started before
+        pids = children(agent.pid)[1:]
+        return pids[1:] if len(pids) == 2 else []
 
     def test_all_its_processes_are_the_agents_and_dump_no_core(self):
         uid = pwd.getpwnam(USER).pw_uid
@@ -173,6 +227,27 @@ class Watching(Case):
             self.assertTrue(self.is_quiet())
             self.replace("outgateHost", "smtp.partner.example")
             self.assertRegex(world.wait_status(JO, "waiting"), "waiting")
+
+    def test_after_a_list_that_took_long_it_rests_whatever_changes(self):
+        os.kill(world.slapd.process.pid, signal.SIGSTOP)
+        try:
+            agent = world.start_agent()
+            # both wait for the directory: watcher and lister
+            wait(lambda: children(agent.pid), lambda pids: len(pids) > 2)
+            time.sleep(0.5)
+            listed = time.monotonic()
+        finally:
+            os.kill(world.slapd.process.pid, signal.SIGCONT)
+        try:
+            world.wait_status(JO, "waiting")
+            self.replace("outgateHost")
+            self.assertEqual(world.wait_status(JO, "missing"),
+                             "outgateHost is missing")
+        finally:
+            agent.terminate()
+            agent.wait(WAIT_S)
+        # ten times as long as the list, which took half a second at least
+        self.assertGreater(time.monotonic() - listed, 5)
 
     def test_two_services_mail_one_proof_and_agree(self):
         with world.agent(), world.agent():

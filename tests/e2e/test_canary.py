@@ -28,6 +28,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 
 import sandbox
 import tap
+from agent import memory
 from hostile import IMPLICIT, Hostile
 from slapd import die_with_parent
 from world import (BUILD, EXIM, JO, OTHER, PARTNER, World, certificate,
@@ -271,20 +272,6 @@ class Watch(threading.Thread):
     def stop(self):
         self.over.set()
         self.join()
-
-
-def memory(pid):
-    """What a process has in memory, but for files it has mapped."""
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as octets:
-        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().split("\n"):
-            words = line.split()
-            if words and words[1].startswith("rw") and words[4] == "0":
-                begin, end = (int(word, 16) for word in words[0].split("-"))
-                octets.seek(begin)
-                try:
-                    yield octets.read(end - begin)
-                except OSError:
-                    pass
 
 
 def processes(*words):

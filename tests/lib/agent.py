@@ -167,6 +167,32 @@ class AgentWorld(World):
             path.unlink()
 
 
+def children(pid):
+    """All processes below one, itself first."""
+    below = [pid]
+    try:
+        for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                below += children(int(child))
+    except OSError:
+        pass
+    return below
+
+
+def memory(pid):
+    """What a process has in memory, but for files it has mapped."""
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as octets:
+        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().split("\n"):
+            words = line.split()
+            if words and words[1].startswith("rw") and words[4] == "0":
+                begin, end = (int(word, 16) for word in words[0].split("-"))
+                octets.seek(begin)
+                try:
+                    yield octets.read(end - begin)
+                except OSError:
+                    pass
+
+
 def proof_in(message):
     """The proof, as whoever gets the mail would copy it."""
     lines = [line for line in message.get_content().splitlines()
